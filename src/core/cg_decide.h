@@ -1,0 +1,188 @@
+/*
+ * Copyright (c) 2026 Consent Gate contributors
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+
+#ifndef CG_DECIDE_H
+#define CG_DECIDE_H
+
+#include "cg_record.h"
+
+
+/* The order of each enum is the order of its table of names. */
+
+typedef enum {
+    CG_PASS = 0,
+    CG_NOTICE,
+    CG_PAGE,
+    CG_AGE_PAGE,
+    CG_REFUSE,
+    CG_UNAVAILABLE,
+    CG_OUTCOMES
+} cg_outcome_e;
+
+typedef enum {
+    CG_REASON_OFF = 0,
+    CG_REASON_SUBREQUEST,
+    CG_REASON_PREFLIGHT,
+    CG_REASON_ERROR_PAGE,
+    CG_REASON_OWN,
+    CG_REASON_EXEMPT,
+    CG_REASON_OUTSIDE,
+    CG_REASON_UNKNOWN_COUNTRY,
+    CG_REASON_RECEIPT,
+    CG_REASON_STORE_DOWN,
+    CG_REASON_UNDER_AGE,
+    CG_REASON_AGE_UNCONFIRMED,
+    CG_REASON_MISSING,
+    CG_REASON_OUTDATED,
+    CG_REASON_DECLINED,
+    CG_REASON_CROSS_SITE,
+    CG_REASON_NOTICE,
+    CG_REASON_PURPOSE,
+    CG_REASON_ACCEPTED,
+    CG_REASONS
+} cg_reason_e;
+
+typedef enum {
+    CG_SOURCE_ADDRESS = 0,
+    CG_SOURCE_RESIDENCE,
+    CG_SOURCE_HISTORY,
+    CG_SOURCE_ANONYMIZER,
+    CG_SOURCE_UNKNOWN,
+    CG_SOURCE_OVERRIDE,
+    CG_SOURCES
+} cg_source_e;
+
+typedef enum {
+    CG_CLASS_NAVIGATION = 0,    /* GET or HEAD of a document */
+    CG_CLASS_UNSAFE,            /* a navigation by any other method */
+    CG_CLASS_API,               /* fetch, XHR, WebSocket, frames, scripts */
+    CG_CLASS_SUBRESOURCE,       /* script, style, image, font ... */
+    CG_CLASSES
+} cg_class_e;
+
+typedef enum {
+    CG_SUBJECT_NONE = 0,
+    CG_SUBJECT_VISITOR,
+    CG_SUBJECT_ACCOUNT,
+    CG_SUBJECT_TEST
+} cg_subject_e;
+
+typedef enum {
+    CG_LOOKUP_NONE = 0,         /* not looked up: no subject, or no need */
+    CG_LOOKUP_FOUND,
+    CG_LOOKUP_ABSENT,
+    CG_LOOKUP_FAILED            /* the store did not tell */
+} cg_lookup_e;
+
+typedef enum {
+    CG_MODE_OFF = 0,
+    CG_MODE_ON,
+    CG_MODE_REPORT
+} cg_mode_e;
+
+typedef enum {
+    CG_ACTION_PASS = 0,
+    CG_ACTION_REDIRECT,             /* 302 to the page */
+    CG_ACTION_HTML,                 /* 403 (or 451), HTML */
+    CG_ACTION_PROBLEM,              /* 403 (or 451), problem+json */
+    CG_ACTION_HTML_UNAVAILABLE,     /* 503, HTML */
+    CG_ACTION_PROBLEM_UNAVAILABLE   /* 503, problem+json */
+} cg_action_e;
+
+
+/* What is known about one request. `record` and `receipt` may be NULL. */
+
+typedef struct {
+    uint8_t             klass;          /* cg_class_e */
+    uint8_t             subject;        /* cg_subject_e */
+    uint8_t             lookup;         /* cg_lookup_e */
+    cg_cc_t             country;        /* by address or override */
+    bool                overridden;     /* `country` is an override */
+    bool                anonymizer;     /* known VPN, proxy, Tor, hosting */
+    bool                subrequest;
+    bool                preflight;      /* OPTIONS */
+    bool                error_page;     /* nginx serves a status >= 400 */
+    bool                own;            /* our page or API */
+    bool                exempt;
+    bool                cross_site;     /* the browser says so */
+    bool                gpc;            /* Sec-GPC: 1 */
+    const cg_record_t  *record;         /* with CG_LOOKUP_FOUND */
+    const cg_record_t  *receipt;        /* a valid receipt cookie's */
+} cg_facts_t;
+
+
+/* The settings of a location. */
+
+typedef struct {
+    uint8_t         mode;               /* cg_mode_e */
+    bool            closed;             /* consent_on_error closed */
+    bool            gate_unknown;       /* consent_unknown_country gate */
+    bool            gate_anonymizer;    /* consent_anonymizer gate */
+    bool            ask_age;
+    uint8_t         min_age;            /* years; of the visitor's country */
+    uint32_t        remember_days;      /* 0: off */
+    cg_docs_t       documents;          /* that this location requires */
+    cg_purposes_t   purposes;           /* that this location requires */
+    cg_territory_t  territory;
+} cg_settings_t;
+
+
+/* The documents and purposes of the site. */
+
+typedef struct {
+    size_t          ndocs;
+    cg_policy_t     docs[CG_MAX_DOCUMENTS];
+    size_t          npurposes;
+    cg_purposes_t   necessary;          /* always granted */
+    cg_purposes_t   gpc_deny;
+} cg_policies_t;
+
+
+typedef struct {
+    uint8_t        outcome;             /* cg_outcome_e */
+    uint8_t        reason;              /* cg_reason_e */
+    uint8_t        source;              /* cg_source_e */
+    bool           inside;
+    cg_docs_t      missing;     /* must be accepted before it passes */
+    cg_docs_t      behind;      /* worth a banner: accepted below `version` */
+    cg_purposes_t  refused;     /* required here and not granted */
+} cg_decision_t;
+
+
+/*
+ * The rule of the gate. Pure: no clock (`now` is seconds since 1970), no I/O,
+ * no memory of its own.
+ */
+void cg_decide(cg_decision_t *d, const cg_facts_t *facts,
+    const cg_settings_t *settings, const cg_policies_t *policies, int64_t now);
+
+/*
+ * Whether the decision can depend on the subject's record, or would be the
+ * same without it: an answer of false saves the trip to the store.
+ */
+bool cg_decide_needs_record(const cg_facts_t *facts,
+    const cg_settings_t *settings);
+
+/*
+ * Documents of `wanted` that a subject with `record` (NULL: none) has not
+ * accepted as far as is enforced at `now`.
+ */
+cg_docs_t cg_documents_missing(const cg_record_t *record,
+    const cg_policies_t *policies, cg_docs_t wanted, int64_t now);
+
+/* Whether purpose `i` counts as granted by `record` (NULL: none). */
+bool cg_purpose_granted(const cg_record_t *record,
+    const cg_policies_t *policies, size_t i);
+
+/* What HTTP does with an outcome. */
+cg_action_e cg_action(cg_outcome_e outcome, cg_class_e klass);
+
+/* Stable tokens for logs, headers, metrics and tests. */
+cg_str_t cg_outcome_name(cg_outcome_e outcome);
+cg_str_t cg_reason_name(cg_reason_e reason);
+cg_str_t cg_source_name(cg_source_e source);
+cg_str_t cg_class_name(cg_class_e klass);
+
+#endif /* CG_DECIDE_H */
