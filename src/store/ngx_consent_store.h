@@ -1,0 +1,172 @@
+/*
+ * Copyright (c) 2026 Consent Gate contributors
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+
+#ifndef NGX_CONSENT_STORE_H
+#define NGX_CONSENT_STORE_H
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_event_connect.h>
+
+#include "../core/cg_decide.h"
+#include "../core/cg_subject.h"
+
+
+/*
+ * The store client of a worker: one pipelined connection to Redis, on which
+ * nginx does the I/O and hiredis reads the protocol.
+ *
+ * Who owns what: the configuration lives in the pool of its cycle; the client
+ * (ngx_consent_store_t) in the pool of the cycle too, one for each worker;
+ * buffers and queue of a connection on the heap, freed when it closes. A
+ * caller embeds an ngx_consent_call_t in memory of its own and must call
+ * ngx_consent_store_cancel() before that memory goes (a pool cleanup): the
+ * command then stays in the queue, without a caller, until its reply came.
+ */
+
+typedef struct ngx_consent_store_s    ngx_consent_store_t;
+typedef struct ngx_consent_command_s  ngx_consent_command_t;
+typedef struct ngx_consent_call_s     ngx_consent_call_t;
+
+
+typedef enum {
+    NGX_CONSENT_STORE_OK = 0,
+    NGX_CONSENT_STORE_DOWN,        /* no connection to be had, or breaker open */
+    NGX_CONSENT_STORE_FULL,        /* the queue is full */
+    NGX_CONSENT_STORE_TIMEOUT,
+    NGX_CONSENT_STORE_LOST,        /* the connection closed before the reply */
+    NGX_CONSENT_STORE_PROTOCOL,    /* not a reply that we could have asked for */
+    NGX_CONSENT_STORE_REFUSED      /* an error reply */
+} ngx_consent_status_e;
+
+typedef enum {
+    NGX_CONSENT_WRITTEN = 0,
+    NGX_CONSENT_UNCHANGED,         /* nothing to change, nothing written */
+    NGX_CONSENT_REPEATED,          /* this very event is written already */
+    NGX_CONSENT_CONFLICT,          /* the record is not of the expected rev */
+    NGX_CONSENT_FOREIGN            /* the key holds another subject's record */
+} ngx_consent_written_e;
+
+
+/* The settings of consent_store, and what a lookup asks for. */
+
+typedef struct {
+    ngx_array_t       servers;           /* ngx_consent_server_t */
+    ngx_str_t         username;          /* empty: none */
+    ngx_str_t         password;          /* empty: none */
+    ngx_uint_t        database;
+    ngx_str_t         prefix;            /* "gc:" */
+    ngx_msec_t        connect_timeout;
+    ngx_msec_t        timeout;           /* of a lookup, from call to answer */
+    ngx_msec_t        write_timeout;
+    time_t            retention;         /* seconds; of a record */
+    time_t            proof;             /* seconds; of an event */
+
+    ngx_uint_t        ndocs;
+    ngx_str_t         docs[CG_MAX_DOCUMENTS];       /* names */
+    cg_policy_t       statics[CG_MAX_DOCUMENTS];    /* until the store tells */
+    ngx_uint_t        npurposes;
+    ngx_str_t         purposes[CG_MAX_PURPOSES];
+    cg_purposes_t     necessary;
+    cg_purposes_t     gpc_deny;
+
+    ngx_str_t         fields;    /* RESP of HMGET's field names, made by init */
+    ngx_uint_t        nfields;
+    ngx_shm_zone_t   *zone;
+    ngx_log_t        *log;
+} ngx_consent_store_conf_t;
+
+typedef struct {
+    ngx_str_t         name;      /* as written, for messages */
+    ngx_addr_t        addr;
+} ngx_consent_server_t;
+
+
+/* A question to the store, embedded in its asker. */
+
+struct ngx_consent_call_s {
+    void                    (*done)(ngx_consent_call_t *call);
+    void                     *data;          /* of the asker */
+    ngx_consent_command_t    *command;       /* NULL: not in the queue */
+    ngx_event_t               event;         /* posts `done` */
+    const cg_subject_t       *subject;
+    ngx_msec_t                deadline;
+    uint8_t                   status;        /* ngx_consent_status_e */
+
+    /* the answer of a lookup */
+    uint8_t                   found;         /* CG_RECORD_OK or _ABSENT */
+    bool                      previous;      /* found under the old key */
+    cg_record_t               record;
+
+    /* the answer of a write */
+    uint8_t                   written;       /* ngx_consent_written_e */
+    uint32_t                  rev;           /* of the record now */
+};
+
+
+/* A change of one record together with its event. */
+
+typedef struct {
+    const cg_subject_t   *subject;
+    const cg_record_t    *moved;      /* found under the old key; or NULL */
+    uint32_t              rev;        /* that the record must have; 0: none */
+    const uint8_t        *event;      /* its id, 16 bytes */
+    ngx_str_t             body;       /* of the event */
+    ngx_str_t             mac;        /* over the body, hexadecimal */
+    cg_docs_t             accept;
+    cg_docs_t             decline;
+    uint32_t              versions[CG_MAX_DOCUMENTS];   /* of `accept` */
+    cg_purposes_t         granted;
+    cg_purposes_t         answered;   /* whose values are set */
+} ngx_consent_write_t;
+
+
+/*
+ * At configuration time, when documents and purposes are known: prepares
+ * `conf->fields` and adds the shared zone, which keeps policies and breakers
+ * over a reload. `tag` is the module. NGX_ERROR when out of memory.
+ */
+ngx_int_t ngx_consent_store_init_conf(ngx_conf_t *cf,
+    ngx_consent_store_conf_t *conf, void *tag);
+
+/*
+ * In a worker (and a single process), never in a helper process. Connects
+ * from the first turn of the event loop on; NULL when out of memory.
+ */
+ngx_consent_store_t *ngx_consent_store_create(ngx_cycle_t *cycle,
+    ngx_consent_store_conf_t *conf);
+/* Closes every connection: when the worker exits. */
+void ngx_consent_store_destroy(ngx_consent_store_t *store);
+
+/*
+ * Each of the three asks; `call->done`, `data` and, for the first, `subject`
+ * (that must live as long as the call) are set by the asker. NGX_AGAIN:
+ * `done` will be called once, from the event loop, never from within. NGX_OK:
+ * answered at once, `done` is not called. Look at `call->status` either way.
+ */
+ngx_int_t ngx_consent_store_lookup(ngx_consent_store_t *store,
+    ngx_consent_call_t *call);
+ngx_int_t ngx_consent_store_write(ngx_consent_store_t *store,
+    ngx_consent_call_t *call, const ngx_consent_write_t *write);
+/* Fetches the policies; after it ngx_consent_store_policies() is fresh. */
+ngx_int_t ngx_consent_store_fetch(ngx_consent_store_t *store,
+    ngx_consent_call_t *call);
+
+/* Forgets a call, in whatever state; its `done` will not be called. */
+void ngx_consent_store_cancel(ngx_consent_call_t *call);
+
+/*
+ * The policies as last read by any worker, else the static ones. Valid until
+ * the next call. Costs one read of shared memory when nothing has changed.
+ */
+const cg_policies_t *ngx_consent_store_policies(ngx_consent_store_t *store);
+/* Whether policies were read from the store since it is in use. */
+bool ngx_consent_store_policies_read(ngx_consent_store_t *store);
+
+/* A word for the log: "timed out". */
+const char *ngx_consent_status_text(ngx_consent_status_e status);
+
+#endif /* NGX_CONSENT_STORE_H */
