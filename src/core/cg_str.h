@@ -83,7 +83,10 @@ void cg_out_html(cg_out_t *out, cg_str_t s);
 bool cg_parse_uint(cg_str_t s, uint64_t max, uint64_t *n);
 /* Reads exactly 2 * `len` hexadecimal digits, of either case. */
 bool cg_parse_hex(cg_str_t s, uint8_t *out, size_t len);
-/* True if `s` is well-formed UTF-8 without control bytes (RFC 3629). */
+/*
+ * True if `s` is well-formed UTF-8 (RFC 3629) without control characters:
+ * U+0000 to U+001F, U+007F to U+009F.
+ */
 bool cg_utf8_printable(cg_str_t s);
 
 /* base64url without padding (RFC 4648, 5). */

@@ -1,0 +1,466 @@
+/*
+ * Copyright (c) 2026 Consent Gate contributors
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+
+#include <limits.h>
+
+#include "cg_str.h"
+
+
+static size_t cg_utf8_length(const uint8_t *p, const uint8_t *end);
+static void cg_out_json_char(cg_out_t *out, uint8_t c);
+static bool cg_query_plain(uint8_t c);
+static int cg_hex_digit(uint8_t c);
+
+
+/* The value of each character of base64url (RFC 4648, table 2); 77: none. */
+
+static const uint8_t  cg_base64url_value[256] = {
+    77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77,
+    77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77,
+    77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 62, 77, 77,
+    52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 77, 77, 77, 77, 77, 77,
+    77,  0,  1,  2,  3,  4,  5,  6,  7,  8,  9, 10, 11, 12, 13, 14,
+    15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 77, 77, 77, 77, 63,
+    77, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40,
+    41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 77, 77, 77, 77, 77,
+
+    77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77,
+    77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77,
+    77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77,
+    77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77,
+    77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77,
+    77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77,
+    77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77,
+    77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77
+};
+
+
+void
+cg_out_bytes(cg_out_t *out, const void *data, size_t len)
+{
+    size_t  room;
+
+    room = (size_t) (out->end - out->pos);
+
+    if (len > room) {
+        out->overflow = true;
+        len = room;
+    }
+
+    /* memcpy() of nothing may not be given NULL (C11, 7.24.1) */
+
+    if (len != 0) {
+        memcpy(out->pos, data, len);
+        out->pos += len;
+    }
+}
+
+
+void
+cg_out_str(cg_out_t *out, cg_str_t s)
+{
+    cg_out_bytes(out, s.data, s.len);
+}
+
+
+void
+cg_out_uint(cg_out_t *out, uint64_t n)
+{
+    uint8_t  text[20], *p;      /* 2^64 - 1 has 20 digits */
+
+    p = text + sizeof(text);
+
+    do {
+        *--p = (uint8_t) ('0' + n % 10);
+        n /= 10;
+    } while (n != 0);
+
+    cg_out_bytes(out, p, (size_t) (text + sizeof(text) - p));
+}
+
+
+void
+cg_out_hex(cg_out_t *out, const uint8_t *data, size_t len)
+{
+    size_t             i;
+    uint8_t            pair[2];
+    static const char  digits[] = "0123456789abcdef";
+
+    for (i = 0; i < len; i++) {
+        pair[0] = (uint8_t) digits[data[i] >> 4];
+        pair[1] = (uint8_t) digits[data[i] & 0xf];
+        cg_out_bytes(out, pair, 2);
+    }
+}
+
+
+/*
+ * The length of the well-formed UTF-8 sequence at `p`, 0 if there is none.
+ * The bounds of the second byte keep out overlong forms, surrogates and what
+ * is above U+10FFFF (Unicode, table 3-7; RFC 3629, 4).
+ */
+
+static size_t
+cg_utf8_length(const uint8_t *p, const uint8_t *end)
+{
+    size_t   i, len;
+    uint8_t  low, high;
+
+    if (p[0] < 0x80) {
+        return 1;
+    }
+
+    if (p[0] < 0xc2 || p[0] > 0xf4) {
+        return 0;
+    }
+
+    len = 2 + (p[0] >= 0xe0) + (p[0] >= 0xf0);
+
+    if ((size_t) (end - p) < len) {
+        return 0;
+    }
+
+    low = p[0] == 0xe0 ? 0xa0 : p[0] == 0xf0 ? 0x90 : 0x80;
+    high = p[0] == 0xed ? 0x9f : p[0] == 0xf4 ? 0x8f : 0xbf;
+
+    if (p[1] < low || p[1] > high) {
+        return 0;
+    }
+
+    for (i = 2; i < len; i++) {
+        if ((p[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+    }
+
+    return len;
+}
+
+
+static void
+cg_out_json_char(cg_out_t *out, uint8_t c)
+{
+    uint8_t            text[2];
+    const char        *p;
+    static const char  plain[] = "\"\\\b\f\n\r\t";
+    static const char  letter[] = "\"\\bfnrt";
+
+    p = memchr(plain, c, sizeof(plain) - 1);
+
+    if (p != NULL) {
+        text[0] = '\\';
+        text[1] = (uint8_t) letter[p - plain];
+        cg_out_bytes(out, text, 2);
+        return;
+    }
+
+    cg_out_bytes(out, "\\u00", 4);
+    cg_out_hex(out, &c, 1);
+}
+
+
+void
+cg_out_json(cg_out_t *out, cg_str_t s)
+{
+    size_t          n;
+    const uint8_t  *p, *run, *end;
+
+    if (s.len == 0) {
+        cg_out_bytes(out, "\"\"", 2);
+        return;
+    }
+
+    end = s.data + s.len;
+
+    cg_out_bytes(out, "\"", 1);
+
+    /* what needs no escape is copied in runs */
+
+    for (p = run = s.data; p != end; /* void */ ) {
+
+        n = cg_utf8_length(p, end);
+
+        if (n != 0 && *p >= 0x20 && *p != '"' && *p != '\\') {
+            p += n;
+            continue;
+        }
+
+        cg_out_bytes(out, run, (size_t) (p - run));
+
+        if (n == 0) {
+            cg_out_bytes(out, "\xef\xbf\xbd", 3);
+
+        } else {
+            cg_out_json_char(out, *p);
+        }
+
+        run = ++p;
+    }
+
+    cg_out_bytes(out, run, (size_t) (p - run));
+    cg_out_bytes(out, "\"", 1);
+}
+
+
+static bool
+cg_query_plain(uint8_t c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
+           || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_'
+           || c == '~' || c == '/' || c == ',';
+}
+
+
+void
+cg_out_query(cg_out_t *out, cg_str_t s)
+{
+    size_t             i;
+    uint8_t            text[3];
+    static const char  digits[] = "0123456789ABCDEF";
+
+    for (i = 0; i < s.len; i++) {
+
+        if (cg_query_plain(s.data[i])) {
+            cg_out_bytes(out, &s.data[i], 1);
+            continue;
+        }
+
+        /* upper case is the normal form (RFC 3986, 2.1) */
+
+        text[0] = '%';
+        text[1] = (uint8_t) digits[s.data[i] >> 4];
+        text[2] = (uint8_t) digits[s.data[i] & 0xf];
+        cg_out_bytes(out, text, 3);
+    }
+}
+
+
+void
+cg_out_html(cg_out_t *out, cg_str_t s)
+{
+    size_t  i;
+
+    for (i = 0; i < s.len; i++) {
+
+        switch (s.data[i]) {
+
+        case '&':
+            cg_out_bytes(out, "&amp;", 5);
+            break;
+
+        case '<':
+            cg_out_bytes(out, "&lt;", 4);
+            break;
+
+        case '>':
+            cg_out_bytes(out, "&gt;", 4);
+            break;
+
+        case '"':
+            cg_out_bytes(out, "&quot;", 6);
+            break;
+
+        case '\'':
+            cg_out_bytes(out, "&#39;", 5);
+            break;
+
+        default:
+            cg_out_bytes(out, &s.data[i], 1);
+        }
+    }
+}
+
+
+bool
+cg_parse_uint(cg_str_t s, uint64_t max, uint64_t *n)
+{
+    size_t    i;
+    uint64_t  value, digit;
+
+    if (s.len == 0 || (s.len > 1 && s.data[0] == '0')) {
+        return false;
+    }
+
+    value = 0;
+
+    for (i = 0; i < s.len; i++) {
+
+        if (s.data[i] < '0' || s.data[i] > '9') {
+            return false;
+        }
+
+        digit = s.data[i] - '0';
+
+        if (digit > max || value > (max - digit) / 10) {
+            return false;
+        }
+
+        value = value * 10 + digit;
+    }
+
+    *n = value;
+
+    return true;
+}
+
+
+static int
+cg_hex_digit(uint8_t c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+
+    c |= 0x20;
+
+    if (c >= 'a' && c <= 'f') {
+        return c - 'a' + 10;
+    }
+
+    return -1;
+}
+
+
+bool
+cg_parse_hex(cg_str_t s, uint8_t *out, size_t len)
+{
+    int     high, low;
+    size_t  i;
+
+    if (s.len % 2 != 0 || s.len / 2 != len) {
+        return false;
+    }
+
+    for (i = 0; i < len; i++) {
+        high = cg_hex_digit(s.data[2 * i]);
+        low = cg_hex_digit(s.data[2 * i + 1]);
+
+        if (high < 0 || low < 0) {
+            return false;
+        }
+
+        out[i] = (uint8_t) (high << 4 | low);
+    }
+
+    return true;
+}
+
+
+bool
+cg_utf8_printable(cg_str_t s)
+{
+    size_t          n;
+    const uint8_t  *p, *end;
+
+    if (s.len == 0) {
+        return true;
+    }
+
+    end = s.data + s.len;
+
+    for (p = s.data; p != end; p += n) {
+
+        n = cg_utf8_length(p, end);
+
+        if (n == 0 || *p < 0x20 || *p == 0x7f) {
+            return false;
+        }
+
+        /* U+0080 to U+009F are controls too, and some terminals obey them */
+
+        if (p[0] == 0xc2 && p[1] < 0xa0) {
+            return false;
+        }
+    }
+
+    return true;
+}
+
+
+void
+cg_base64url_encode(const uint8_t *data, size_t len, uint8_t *out)
+{
+    uint32_t           v;
+    static const char  alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                    "abcdefghijklmnopqrstuvwxyz"
+                                    "0123456789-_";
+
+    for ( /* void */ ; len >= 3; len -= 3, data += 3) {
+        v = (uint32_t) data[0] << 16 | (uint32_t) data[1] << 8 | data[2];
+
+        *out++ = (uint8_t) alphabet[v >> 18];
+        *out++ = (uint8_t) alphabet[v >> 12 & 0x3f];
+        *out++ = (uint8_t) alphabet[v >> 6 & 0x3f];
+        *out++ = (uint8_t) alphabet[v & 0x3f];
+    }
+
+    if (len == 0) {
+        return;
+    }
+
+    v = (uint32_t) data[0] << 16 | (len == 2 ? (uint32_t) data[1] << 8 : 0);
+
+    *out++ = (uint8_t) alphabet[v >> 18];
+    *out++ = (uint8_t) alphabet[v >> 12 & 0x3f];
+
+    if (len == 2) {
+        *out = (uint8_t) alphabet[v >> 6 & 0x3f];
+    }
+}
+
+
+int
+cg_base64url_decode(cg_str_t s, uint8_t *out)
+{
+    size_t    i, rest;
+    uint8_t  *p, c;
+    uint32_t  v;
+
+    rest = s.len % 4;
+
+    if (rest == 1 || s.len > INT_MAX) {
+        return -1;
+    }
+
+    p = out;
+    v = 0;
+
+    for (i = 0; i < s.len; i++) {
+        c = cg_base64url_value[s.data[i]];
+
+        if (c == 77) {
+            return -1;
+        }
+
+        v = v << 6 | c;
+
+        if (i % 4 == 3) {
+            *p++ = (uint8_t) (v >> 16);
+            *p++ = (uint8_t) (v >> 8);
+            *p++ = (uint8_t) v;
+            v = 0;
+        }
+    }
+
+    /* 2 characters are 12 bits for 1 byte, 3 are 18 bits for 2 */
+
+    if (rest == 2) {
+        *p++ = (uint8_t) (v >> 4);
+        v &= 0xf;
+
+    } else if (rest == 3) {
+        *p++ = (uint8_t) (v >> 10);
+        *p++ = (uint8_t) (v >> 2);
+        v &= 0x3;
+    }
+
+    /* bits that no byte takes are a second spelling of the same value */
+
+    if (v != 0) {
+        return -1;
+    }
+
+    return (int) (p - out);
+}
