@@ -1,0 +1,185 @@
+# Consent Gate. Needs the packages that `./gate build` would install.
+#
+#   make              build/ngx_http_consent_gate_module.so, build/consentctl
+#   make run          the demo, in the foreground
+#   make test         every test;  make unit: those of src/core alone
+#   make fuzz         each fuzz target for FUZZ_TIME seconds (clang)
+#   make static       nginx itself with the gate built in: build/static/nginx
+#   make bench        the table of CPU time per request
+#   make install      into DESTDIR
+#
+# Everything that is made is under build/.
+
+BUILD     ?= build
+NGX_SRC   ?= /usr/share/nginx/src
+CC        ?= cc
+CLANG     ?= clang
+CFLAGS    ?= -g -O2 -fstack-protector-strong -D_FORTIFY_SOURCE=2
+LDFLAGS   ?= -Wl,-z,relro -Wl,-z,now
+FUZZ_TIME ?= 10
+
+prefix     ?= /usr
+modulesdir ?= $(prefix)/lib/nginx/modules
+datadir    ?= $(prefix)/share/consent-gate
+
+MODULE  := ngx_http_consent_gate_module
+WARN    := -std=gnu11 -Wall -Wextra -Werror
+SAN     := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+           -fno-omit-frame-pointer
+HIREDIS  = $(shell $(CC) -print-file-name=libhiredis.a)
+out     := $(abspath $(BUILD))
+
+dirs   := core geo store cache http
+srcs   := $(sort $(wildcard $(dirs:%=src/%/*.c)))
+hdrs   := $(sort $(wildcard $(dirs:%=src/%/*.h)))
+plain  := $(sort $(wildcard src/core/*.c src/geo/cg_*.c))
+ctl    := $(sort $(wildcard src/ctl/*.c))
+units  := $(patsubst t/unit/%.c,%,$(sort $(wildcard t/unit/test_*.c)))
+fuzzes := $(patsubst t/fuzz/%.c,%,$(sort $(wildcard t/fuzz/fuzz_*.c)))
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+.PHONY: all
+all: $(BUILD)/$(MODULE).so $(if $(ctl),$(BUILD)/consentctl)
+
+
+# A file that comes or goes, other flags, or a checkout that has moved: nginx's
+# makefile for us is made anew.
+
+settings := $(CURDIR) $(srcs) $(hdrs) : $(CC) $(CFLAGS) $(LDFLAGS)
+
+ifneq ($(MAKECMDGOALS),clean)
+ifneq ($(settings),$(file <$(BUILD)/settings))
+$(shell mkdir -p $(BUILD))
+$(file >$(BUILD)/settings,$(settings))
+endif
+endif
+
+
+# The module, the way Debian builds modules: configured in the sources of
+# nginx-dev, with the flags of the installed nginx, and made elsewhere.
+
+$(BUILD)/nginx/Makefile: config $(BUILD)/settings $(NGX_SRC)/conf_flags
+	@mkdir -p $(@D)
+	@echo "configuring: $(BUILD)/configure.log"
+	@cd $(NGX_SRC) && bash -c '. ./conf_flags; ./configure --with-cc="$(CC)" \
+	    --with-cc-opt="$(CFLAGS) -fPIC -std=gnu11" \
+	    --with-ld-opt="$(LDFLAGS) -fPIC" "$${NGX_CONF_FLAGS[@]}" \
+	    --builddir="$(out)/nginx" --add-dynamic-module="$(CURDIR)"' \
+	    > $(out)/configure.log
+
+$(BUILD)/$(MODULE).so: $(BUILD)/nginx/Makefile $(srcs) $(hdrs)
+	$(MAKE) -C $(NGX_SRC) -f $(out)/nginx/Makefile --no-print-directory modules
+	@cp $(BUILD)/nginx/$(MODULE).so $@.new && mv $@.new $@
+
+$(NGX_SRC)/conf_flags:
+	@echo "$@ is missing: apt-get install nginx-dev" >&2; exit 1
+
+
+# consentctl.
+
+ctl_objs := $(patsubst src/%.c,$(BUILD)/obj/%.o,$(ctl) $(plain))
+
+$(BUILD)/consentctl: $(ctl_objs)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(HIREDIS) -lmaxminddb -ljansson -lcrypto
+
+$(BUILD)/obj/%.o: src/%.c
+	@mkdir -p $(@D)
+	$(CC) $(WARN) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+
+# Unit tests: plain C under cmocka and the sanitizers.
+
+.PHONY: unit unit-programs
+unit-programs: $(units:%=$(BUILD)/unit/%)
+
+unit: unit-programs
+	@for unit in $(units); do $(BUILD)/unit/$$unit || exit 1; done
+
+$(BUILD)/unit/%: $(BUILD)/unit/obj/%.o $(BUILD)/unit/libplain.a
+	$(CC) $(SAN) -o $@ $^ -lcmocka -Wl,--as-needed -lmaxminddb -lcrypto -lm
+
+$(BUILD)/unit/libplain.a: $(plain:src/%.c=$(BUILD)/unit/obj/%.o)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/unit/obj/%.o: src/%.c
+	@mkdir -p $(@D)
+	$(CC) $(WARN) $(SAN) -g -O1 -MMD -MP -c -o $@ $<
+
+$(BUILD)/unit/obj/%.o: t/unit/%.c
+	@mkdir -p $(@D)
+	$(CC) $(WARN) $(SAN) -g -O1 -Isrc/core -Isrc/geo -MMD -MP -c -o $@ $<
+
+
+# Fuzz targets. What a run finds new stays in build/fuzz/corpus/.
+
+.PHONY: fuzz fuzz-programs
+fuzz-programs: $(fuzzes:%=$(BUILD)/fuzz/%)
+
+fuzz: fuzz-programs
+	@for fuzz in $(fuzzes); do \
+	    mkdir -p $(BUILD)/fuzz/corpus/$$fuzz || exit 1; \
+	    set -- $(BUILD)/fuzz/corpus/$$fuzz; \
+	    test ! -d t/fuzz/corpus/$$fuzz || set -- "$$@" t/fuzz/corpus/$$fuzz; \
+	    echo "$$fuzz: $(FUZZ_TIME) s"; \
+	    $(BUILD)/fuzz/$$fuzz -max_total_time=$(FUZZ_TIME) -verbosity=0 \
+	        -print_final_stats=1 -artifact_prefix=$(BUILD)/fuzz/$$fuzz- "$$@" \
+	        || exit 1; \
+	done
+
+$(BUILD)/fuzz/%: $(BUILD)/fuzz/obj/%.o $(BUILD)/fuzz/libplain.a
+	$(CLANG) $(SAN) -fsanitize=fuzzer -o $@ $^ \
+	    -Wl,--as-needed -lmaxminddb -lcrypto -lm
+
+$(BUILD)/fuzz/libplain.a: $(plain:src/%.c=$(BUILD)/fuzz/obj/%.o)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/fuzz/obj/%.o: src/%.c
+	@mkdir -p $(@D)
+	$(CLANG) $(WARN) $(SAN) -fsanitize=fuzzer-no-link -g -O1 -MMD -MP -c -o $@ $<
+
+$(BUILD)/fuzz/obj/%.o: t/fuzz/%.c
+	@mkdir -p $(@D)
+	$(CLANG) $(WARN) $(SAN) -fsanitize=fuzzer-no-link -g -O1 \
+	    -Isrc/core -Isrc/geo -MMD -MP -c -o $@ $<
+
+
+# The country database of the demo and the tests.
+
+.PHONY: geoip
+geoip: $(BUILD)/geo/country.mmdb
+
+$(BUILD)/geo/country.mmdb: conf/demo/make-geoip \
+    $(wildcard /usr/share/tor/geoip /usr/share/tor/geoip6)
+	@mkdir -p $(@D)
+	conf/demo/make-geoip $@
+
+
+.PHONY: run test bench
+run:
+	./gate run
+
+test:
+	./gate test
+
+bench: $(BUILD)/$(MODULE).so $(BUILD)/geo/country.mmdb
+	t/bench/run
+
+
+.PHONY: install
+install: all
+	install -d $(DESTDIR)$(modulesdir) $(DESTDIR)$(datadir)/pages
+	install -m 644 $(BUILD)/$(MODULE).so $(DESTDIR)$(modulesdir)/
+	install -m 644 $(wildcard conf/pages/*) $(DESTDIR)$(datadir)/pages/
+	$(if $(ctl),install -D $(BUILD)/consentctl $(DESTDIR)$(prefix)/bin/consentctl)
+
+.PHONY: clean
+clean:
+	rm -rf $(BUILD)
+
+
+-include $(wildcard $(BUILD)/obj/*/*.d $(BUILD)/unit/obj/*.d \
+    $(BUILD)/unit/obj/*/*.d $(BUILD)/fuzz/obj/*.d $(BUILD)/fuzz/obj/*/*.d)
