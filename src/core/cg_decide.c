@@ -1,0 +1,572 @@
+/*
+ * Copyright (c) 2026 Consent Gate contributors
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+
+#include "cg_decide.h"
+
+
+#define CG_DAY  86400    /* seconds */
+
+
+static void cg_decide_place(cg_decision_t *d, const cg_facts_t *f,
+    const cg_settings_t *s, int64_t now);
+static bool cg_decide_evidence(cg_decision_t *d, const cg_facts_t *f,
+    const cg_settings_t *s, cg_cc_t cc, bool anonymizer, int64_t now);
+static bool cg_remembered(const cg_record_t *record, const cg_settings_t *s,
+    int64_t now);
+static bool cg_decide_free(const cg_facts_t *f, const cg_settings_t *s,
+    cg_reason_e *reason);
+static void cg_decide_outside(cg_decision_t *d, const cg_facts_t *f,
+    const cg_settings_t *s, const cg_policies_t *p);
+static void cg_decide_inside(cg_decision_t *d, const cg_facts_t *f,
+    const cg_settings_t *s, const cg_policies_t *p, int64_t now);
+static void cg_decide_consent(cg_decision_t *d, const cg_record_t *record,
+    const cg_settings_t *s, const cg_policies_t *p, int64_t now);
+static void cg_decide_purposes(cg_decision_t *d, const cg_record_t *record,
+    const cg_settings_t *s, const cg_policies_t *p);
+static void cg_end(cg_decision_t *d, cg_outcome_e outcome,
+    cg_reason_e reason);
+static const cg_record_t *cg_found(const cg_facts_t *f);
+static bool cg_store_failed(const cg_facts_t *f, const cg_policies_t *p);
+static bool cg_age_confirmed(const cg_record_t *record,
+    const cg_settings_t *s);
+static uint32_t cg_accepted(const cg_record_t *record, size_t i);
+static cg_docs_t cg_documents_below(const cg_record_t *record,
+    const cg_policies_t *p, cg_docs_t wanted);
+static cg_reason_e cg_missing_reason(const cg_record_t *record,
+    cg_docs_t missing);
+
+
+static const cg_str_t  cg_outcome_names[CG_OUTCOMES] = {
+    cg_str("pass"),
+    cg_str("notice"),
+    cg_str("page"),
+    cg_str("age_page"),
+    cg_str("refuse"),
+    cg_str("unavailable")
+};
+
+
+static const cg_str_t  cg_reason_names[CG_REASONS] = {
+    cg_str("off"),
+    cg_str("subrequest"),
+    cg_str("preflight"),
+    cg_str("error_page"),
+    cg_str("own"),
+    cg_str("exempt"),
+    cg_str("outside"),
+    cg_str("unknown_country"),
+    cg_str("receipt"),
+    cg_str("store_down"),
+    cg_str("under_age"),
+    cg_str("age_unconfirmed"),
+    cg_str("missing"),
+    cg_str("outdated"),
+    cg_str("declined"),
+    cg_str("cross_site"),
+    cg_str("notice"),
+    cg_str("purpose"),
+    cg_str("accepted")
+};
+
+
+static const cg_str_t  cg_source_names[CG_SOURCES] = {
+    cg_str("address"),
+    cg_str("residence"),
+    cg_str("history"),
+    cg_str("anonymizer"),
+    cg_str("unknown"),
+    cg_str("override")
+};
+
+
+static const cg_str_t  cg_class_names[CG_CLASSES] = {
+    cg_str("navigation"),
+    cg_str("unsafe"),
+    cg_str("api"),
+    cg_str("subresource")
+};
+
+
+/* A redirect would turn a POST into a GET, and a script's answer to HTML. */
+
+static const uint8_t  cg_actions[CG_OUTCOMES][CG_CLASSES] = {
+
+    { CG_ACTION_PASS, CG_ACTION_PASS, CG_ACTION_PASS, CG_ACTION_PASS },
+
+    { CG_ACTION_PASS, CG_ACTION_PASS, CG_ACTION_PASS, CG_ACTION_PASS },
+
+    { CG_ACTION_REDIRECT, CG_ACTION_HTML,
+      CG_ACTION_PROBLEM, CG_ACTION_PROBLEM },
+
+    { CG_ACTION_REDIRECT, CG_ACTION_HTML,
+      CG_ACTION_PROBLEM, CG_ACTION_PROBLEM },
+
+    { CG_ACTION_HTML, CG_ACTION_HTML,
+      CG_ACTION_PROBLEM, CG_ACTION_PROBLEM },
+
+    { CG_ACTION_HTML_UNAVAILABLE, CG_ACTION_HTML_UNAVAILABLE,
+      CG_ACTION_PROBLEM_UNAVAILABLE, CG_ACTION_PROBLEM_UNAVAILABLE }
+};
+
+
+void
+cg_decide(cg_decision_t *d, const cg_facts_t *facts,
+    const cg_settings_t *settings, const cg_policies_t *policies, int64_t now)
+{
+    cg_reason_e  reason;
+
+    memset(d, 0, sizeof(cg_decision_t));
+
+    cg_decide_place(d, facts, settings, now);
+
+    if (cg_decide_free(facts, settings, &reason)) {
+        cg_end(d, CG_PASS, reason);
+
+    } else if (d->inside) {
+        cg_decide_inside(d, facts, settings, policies, now);
+
+    } else {
+        cg_decide_outside(d, facts, settings, policies);
+    }
+}
+
+
+bool
+cg_decide_needs_record(const cg_facts_t *facts, const cg_settings_t *settings)
+{
+    cg_reason_e  reason;
+
+    if (facts->subject == CG_SUBJECT_NONE
+        || cg_decide_free(facts, settings, &reason))
+    {
+        return false;
+    }
+
+    /* from outside too: residence and history may put the subject inside */
+
+    return facts->klass != CG_CLASS_SUBRESOURCE || settings->purposes != 0;
+}
+
+
+cg_docs_t
+cg_documents_missing(const cg_record_t *record, const cg_policies_t *policies,
+    cg_docs_t wanted, int64_t now)
+{
+    cg_docs_t  missing;
+
+    missing = 0;
+
+    for (size_t i = 0; i < policies->ndocs; i++) {
+        if ((wanted >> i & 1)
+            && cg_accepted(record, i)
+               < cg_policy_enforced(&policies->docs[i], now))
+        {
+            missing |= (cg_docs_t) (1u << i);
+        }
+    }
+
+    return missing;
+}
+
+
+bool
+cg_purpose_granted(const cg_record_t *record, const cg_policies_t *policies,
+    size_t i)
+{
+    cg_purposes_t  granted;
+
+    granted = policies->necessary;
+
+    if (record != NULL) {
+        granted |= record->granted;
+    }
+
+    return i < CG_MAX_PURPOSES && (granted >> i & 1);
+}
+
+
+cg_action_e
+cg_action(cg_outcome_e outcome, cg_class_e klass)
+{
+    return cg_actions[outcome][klass];
+}
+
+
+cg_str_t
+cg_outcome_name(cg_outcome_e outcome)
+{
+    return outcome < CG_OUTCOMES ? cg_outcome_names[outcome] : cg_str("");
+}
+
+
+cg_str_t
+cg_reason_name(cg_reason_e reason)
+{
+    return reason < CG_REASONS ? cg_reason_names[reason] : cg_str("");
+}
+
+
+cg_str_t
+cg_source_name(cg_source_e source)
+{
+    return source < CG_SOURCES ? cg_source_names[source] : cg_str("");
+}
+
+
+cg_str_t
+cg_class_name(cg_class_e klass)
+{
+    return klass < CG_CLASSES ? cg_class_names[klass] : cg_str("");
+}
+
+
+/* Where the visitor counts as being, and what says so. */
+
+static void
+cg_decide_place(cg_decision_t *d, const cg_facts_t *f, const cg_settings_t *s,
+    int64_t now)
+{
+    bool     anonymizer, given;
+    cg_cc_t  cc;
+
+    cc = f->country;
+    given = cc >= CG_CC_ANONYMIZER;     /* in the place of a country */
+    anonymizer = given || f->anonymizer;
+
+    if (given) {
+        cc = CG_CC_UNKNOWN;
+    }
+
+    if (f->overridden) {
+
+        /* alone: the flags of the tester's own address say nothing here */
+
+        d->source = CG_SOURCE_OVERRIDE;
+        d->inside = cg_territory_has(&s->territory, cc)
+                    || (given && s->gate_anonymizer)
+                    || (cc == CG_CC_UNKNOWN && s->gate_unknown);
+        return;
+    }
+
+    d->inside = cg_decide_evidence(d, f, s, cc, anonymizer, now);
+
+    if (!d->inside) {
+        d->source = cc == CG_CC_UNKNOWN ? CG_SOURCE_UNKNOWN
+                                        : CG_SOURCE_ADDRESS;
+    }
+}
+
+
+static bool
+cg_decide_evidence(cg_decision_t *d, const cg_facts_t *f,
+    const cg_settings_t *s, cg_cc_t cc, bool anonymizer, int64_t now)
+{
+    const cg_record_t  *record;
+
+    if (cg_territory_has(&s->territory, cc)) {
+        d->source = CG_SOURCE_ADDRESS;
+        return true;
+    }
+
+    record = cg_found(f);
+
+    if (record != NULL && record->residence != CG_CC_UNKNOWN) {
+        d->source = CG_SOURCE_RESIDENCE;
+        return cg_territory_has(&s->territory, record->residence);
+    }
+
+    if (record != NULL && cg_remembered(record, s, now)) {
+        d->source = CG_SOURCE_HISTORY;
+        return true;
+    }
+
+    if (anonymizer && s->gate_anonymizer) {
+        d->source = CG_SOURCE_ANONYMIZER;
+        return true;
+    }
+
+    d->source = CG_SOURCE_UNKNOWN;
+
+    return cc == CG_CC_UNKNOWN && s->gate_unknown;
+}
+
+
+/* A day in the future is a clock that was set back: still remembered. */
+
+static bool
+cg_remembered(const cg_record_t *record, const cg_settings_t *s, int64_t now)
+{
+    return s->remember_days != 0
+           && record->eea_day != 0
+           && now / CG_DAY - record->eea_day <= s->remember_days;
+}
+
+
+/* Step 1. */
+
+static bool
+cg_decide_free(const cg_facts_t *f, const cg_settings_t *s,
+    cg_reason_e *reason)
+{
+    if (s->mode == CG_MODE_OFF) {
+        *reason = CG_REASON_OFF;
+
+    } else if (f->subrequest) {
+        *reason = CG_REASON_SUBREQUEST;
+
+    } else if (f->preflight) {
+        *reason = CG_REASON_PREFLIGHT;
+
+    } else if (f->error_page) {
+        *reason = CG_REASON_ERROR_PAGE;
+
+    } else if (f->own) {
+        *reason = CG_REASON_OWN;
+
+    } else if (f->exempt) {
+        *reason = CG_REASON_EXEMPT;
+
+    } else {
+        return false;
+    }
+
+    return true;
+}
+
+
+/*
+ * Step 2. Nobody is asked here, but who has said no, in the record or by
+ * Global Privacy Control, has said it for everywhere.
+ */
+
+static void
+cg_decide_outside(cg_decision_t *d, const cg_facts_t *f,
+    const cg_settings_t *s, const cg_policies_t *p)
+{
+    cg_purposes_t       said;
+    const cg_record_t  *record;
+
+    record = f->lookup == CG_LOOKUP_FAILED ? f->receipt : cg_found(f);
+
+    said = record != NULL ? record->answered : 0;
+
+    if (f->gpc) {
+        said |= p->gpc_deny;
+    }
+
+    cg_end(d, CG_PASS, f->country == CG_CC_UNKNOWN
+                       || f->country >= CG_CC_ANONYMIZER
+                       ? CG_REASON_UNKNOWN_COUNTRY : CG_REASON_OUTSIDE);
+
+    cg_decide_purposes(d, record, s, p);
+
+    d->refused &= said;
+
+    if (d->refused != 0) {
+        cg_end(d, CG_REFUSE, CG_REASON_PURPOSE);
+    }
+}
+
+
+/* Steps 3 to 9. */
+
+static void
+cg_decide_inside(cg_decision_t *d, const cg_facts_t *f,
+    const cg_settings_t *s, const cg_policies_t *p, int64_t now)
+{
+    bool                failed;
+    const cg_record_t  *record;
+
+    failed = cg_store_failed(f, p);
+    record = failed ? f->receipt : cg_found(f);
+
+    cg_end(d, CG_PASS, CG_REASON_ACCEPTED);
+
+    if (f->klass == CG_CLASS_SUBRESOURCE) {
+        /* what it belongs to has been asked */
+
+    } else if (failed && record == NULL) {
+
+        if (s->closed) {
+            cg_end(d, CG_UNAVAILABLE, CG_REASON_STORE_DOWN);
+            return;
+        }
+
+        cg_end(d, CG_PASS, CG_REASON_STORE_DOWN);
+
+    } else {
+        cg_decide_consent(d, record, s, p, now);
+    }
+
+    if (d->outcome == CG_PAGE || d->outcome == CG_AGE_PAGE) {
+
+        if (!f->cross_site || f->klass != CG_CLASS_UNSAFE
+            || f->subject != CG_SUBJECT_NONE)
+        {
+            return;
+        }
+
+        /* SameSite kept the cookies back: an answer of SAML, a payment */
+
+        cg_end(d, CG_PASS, CG_REASON_CROSS_SITE);
+
+    } else if (failed && record != NULL) {
+        d->reason = CG_REASON_RECEIPT;
+    }
+
+    cg_decide_purposes(d, record, s, p);
+
+    if (d->refused != 0) {
+        cg_end(d, CG_REFUSE, CG_REASON_PURPOSE);
+    }
+}
+
+
+/* Steps 5 to 7. */
+
+static void
+cg_decide_consent(cg_decision_t *d, const cg_record_t *record,
+    const cg_settings_t *s, const cg_policies_t *p, int64_t now)
+{
+    d->missing = cg_documents_missing(record, p, s->documents, now);
+
+    if (record != NULL && record->age_state == CG_AGE_MINOR) {
+        cg_end(d, CG_AGE_PAGE, CG_REASON_UNDER_AGE);
+        return;
+    }
+
+    if (s->ask_age && !cg_age_confirmed(record, s)) {
+        cg_end(d, CG_PAGE, CG_REASON_AGE_UNCONFIRMED);
+        return;
+    }
+
+    if (d->missing != 0) {
+        cg_end(d, CG_PAGE, cg_missing_reason(record, d->missing));
+        return;
+    }
+
+    d->behind = cg_documents_below(record, p, s->documents);
+
+    if (d->behind != 0) {
+        cg_end(d, CG_NOTICE, CG_REASON_NOTICE);
+    }
+}
+
+
+/* Step 8 finds what is refused; the caller knows whether it matters. */
+
+static void
+cg_decide_purposes(cg_decision_t *d, const cg_record_t *record,
+    const cg_settings_t *s, const cg_policies_t *p)
+{
+    cg_purposes_t  granted;
+
+    granted = p->necessary;
+
+    if (record != NULL) {
+        granted |= record->granted;
+    }
+
+    d->refused = s->purposes & (cg_purposes_t) ~granted;
+}
+
+
+static void
+cg_end(cg_decision_t *d, cg_outcome_e outcome, cg_reason_e reason)
+{
+    d->outcome = (uint8_t) outcome;
+    d->reason = (uint8_t) reason;
+}
+
+
+static const cg_record_t *
+cg_found(const cg_facts_t *f)
+{
+    return f->lookup == CG_LOOKUP_FOUND ? f->record : NULL;
+}
+
+
+/* A site whose policies are not known cannot tell what is accepted. */
+
+static bool
+cg_store_failed(const cg_facts_t *f, const cg_policies_t *p)
+{
+    if (f->lookup == CG_LOOKUP_FAILED) {
+        return true;
+    }
+
+    for (size_t i = 0; i < p->ndocs; i++) {
+        if (p->docs[i].known) {
+            return false;
+        }
+    }
+
+    return p->ndocs > 0;
+}
+
+
+static bool
+cg_age_confirmed(const cg_record_t *record, const cg_settings_t *s)
+{
+    return record != NULL && record->age_state == CG_AGE_OK
+           && record->age >= s->min_age;
+}
+
+
+static uint32_t
+cg_accepted(const cg_record_t *record, size_t i)
+{
+    if (record == NULL || (record->declined >> i & 1)) {
+        return 0;
+    }
+
+    return record->accepted[i];
+}
+
+
+/* `required` is at most `version`: below what comes is below `version`. */
+
+static cg_docs_t
+cg_documents_below(const cg_record_t *record, const cg_policies_t *p,
+    cg_docs_t wanted)
+{
+    cg_docs_t           below;
+    const cg_policy_t  *doc;
+
+    below = 0;
+
+    for (size_t i = 0; i < p->ndocs; i++) {
+        doc = &p->docs[i];
+
+        if ((wanted >> i & 1) && doc->known
+            && cg_accepted(record, i) < doc->version)
+        {
+            below |= (cg_docs_t) (1u << i);
+        }
+    }
+
+    return below;
+}
+
+
+static cg_reason_e
+cg_missing_reason(const cg_record_t *record, cg_docs_t missing)
+{
+    if (record == NULL) {
+        return CG_REASON_MISSING;
+    }
+
+    if (missing & record->declined) {
+        return CG_REASON_DECLINED;
+    }
+
+    for (size_t i = 0; i < CG_MAX_DOCUMENTS; i++) {
+        if ((missing >> i & 1) && record->accepted[i] == 0) {
+            return CG_REASON_MISSING;
+        }
+    }
+
+    return CG_REASON_OUTDATED;
+}
