@@ -30,6 +30,13 @@ typedef struct {
 cg_class_e cg_classify(const cg_request_t *rq);
 
 /*
+ * The next element of a comma-separated header (RFC 9110, 5.6.1) without the
+ * white space around it; empty ones are skipped. `list` is advanced behind
+ * it. Returns false when there is none (left).
+ */
+bool cg_list_next(cg_str_t *list, cg_str_t *element);
+
+/*
  * A path of this site to go back to: one leading '/', no "//" and no '\' in
  * the path, no control bytes, nor percent-encoded forms of these (encoded
  * twice too), at most CG_MAX_RETURN bytes, visible ASCII only. The query may
