@@ -1,0 +1,350 @@
+/*
+ * Copyright (c) 2026 Consent Gate contributors
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+
+#include <maxminddb.h>
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "cg_geo.h"
+
+
+/*
+ * Many networks share few records (660,000 and 250 in a database of countries),
+ * and to walk a record of GeoLite2 to its country costs as much as to find
+ * it: the country of a record is remembered by its offset. A power of two.
+ */
+#define CG_GEO_MEMO  1024
+
+#define CG_GEO_NONE  UINT32_MAX
+
+
+typedef struct {
+    const char  *name;
+    const char  *path[3];
+} cg_geo_field_t;
+
+typedef struct {
+    uint32_t     offset;     /* of a record in the data section */
+    cg_cc_t      country;
+} cg_geo_memo_t;
+
+struct cg_geo_s {
+    MMDB_s                 mmdb;
+    const cg_geo_field_t  *field;
+    struct stat            file;
+    cg_geo_memo_t          memo[CG_GEO_MEMO];
+};
+
+
+static bool cg_geo_regular(cg_geo_t *geo, const char *path, char *err);
+static void cg_geo_not_opened(const char *path, int rc, char *err);
+static const cg_geo_field_t *cg_geo_find(const MMDB_s *mmdb, int *status);
+static const cg_geo_field_t *cg_geo_probe(uint64_t record, uint8_t type,
+    MMDB_entry_s *entry, uint64_t *last);
+static cg_cc_t cg_geo_read(MMDB_entry_s *entry, const cg_geo_field_t *field);
+static cg_cc_t cg_geo_recall(cg_geo_t *geo, MMDB_entry_s *entry);
+static const struct sockaddr *cg_geo_unmap(const struct sockaddr *sa,
+    struct sockaddr_in *sin);
+
+
+/*
+ * In the order of preference: IPinfo's "country" is a code where there is no
+ * "country_code", and a name where there is one.
+ */
+
+static const cg_geo_field_t  cg_geo_fields[] = {
+    { "country.iso_code", { "country", "iso_code", NULL } },
+    { "country_code", { "country_code", NULL, NULL } },
+    { "country", { "country", NULL, NULL } }
+};
+
+#define CG_GEO_FIELDS  (sizeof(cg_geo_fields) / sizeof(cg_geo_fields[0]))
+
+
+cg_geo_t *
+cg_geo_open(const char *path, char *err)
+{
+    int        rc;
+    cg_geo_t  *geo;
+
+    geo = calloc(1, sizeof(cg_geo_t));
+
+    if (geo == NULL) {
+        snprintf(err, CG_GEO_ERROR, "\"%s\": no memory", path);
+        return NULL;
+    }
+
+    /* before the file is opened: what replaces it meanwhile is noticed */
+
+    if (!cg_geo_regular(geo, path, err)) {
+        free(geo);
+        return NULL;
+    }
+
+    rc = MMDB_open(path, MMDB_MODE_MMAP, &geo->mmdb);
+
+    if (rc != MMDB_SUCCESS) {
+        cg_geo_not_opened(path, rc, err);
+        free(geo);
+        return NULL;
+    }
+
+    for (size_t i = 0; i < CG_GEO_MEMO; i++) {
+        geo->memo[i].offset = CG_GEO_NONE;
+    }
+
+    geo->field = cg_geo_find(&geo->mmdb, &rc);
+
+    if (geo->field != NULL) {
+        return geo;
+    }
+
+    if (rc != MMDB_SUCCESS) {
+        snprintf(err, CG_GEO_ERROR, "\"%s\" is damaged: %s",
+                 path, MMDB_strerror(rc));
+
+    } else {
+        snprintf(err, CG_GEO_ERROR, "\"%s\" (%s) has no country: looked for "
+                 "\"country.iso_code\", \"country_code\" and \"country\"",
+                 path, cg_geo_type(geo));
+    }
+
+    cg_geo_close(geo);
+
+    return NULL;
+}
+
+
+void
+cg_geo_close(cg_geo_t *geo)
+{
+    MMDB_close(&geo->mmdb);
+    free(geo);
+}
+
+
+cg_cc_t
+cg_geo_country(cg_geo_t *geo, const struct sockaddr *sa)
+{
+    int                   rc;
+    struct sockaddr_in    sin;
+    MMDB_lookup_result_s  found;
+
+    if (sa->sa_family == AF_INET6) {
+        sa = cg_geo_unmap(sa, &sin);
+    }
+
+    if (sa->sa_family != AF_INET
+        && (sa->sa_family != AF_INET6 || geo->mmdb.metadata.ip_version != 6))
+    {
+        return CG_CC_UNKNOWN;
+    }
+
+    found = MMDB_lookup_sockaddr(&geo->mmdb, sa, &rc);
+
+    if (rc != MMDB_SUCCESS || !found.found_entry) {
+        return CG_CC_UNKNOWN;
+    }
+
+    return cg_geo_recall(geo, &found.entry);
+}
+
+
+bool
+cg_geo_changed(cg_geo_t *geo)
+{
+    struct stat  now;
+
+    if (stat(geo->mmdb.filename, &now) != 0) {
+        return false;
+    }
+
+    return now.st_dev != geo->file.st_dev
+           || now.st_ino != geo->file.st_ino
+           || now.st_size != geo->file.st_size
+           || now.st_mtim.tv_sec != geo->file.st_mtim.tv_sec
+           || now.st_mtim.tv_nsec != geo->file.st_mtim.tv_nsec;
+}
+
+
+int64_t
+cg_geo_epoch(const cg_geo_t *geo)
+{
+    return (int64_t) geo->mmdb.metadata.build_epoch;
+}
+
+
+const char *
+cg_geo_type(const cg_geo_t *geo)
+{
+    return geo->mmdb.metadata.database_type;
+}
+
+
+const char *
+cg_geo_field(const cg_geo_t *geo)
+{
+    return geo->field->name;
+}
+
+
+/* To open a FIFO would block; an empty file cannot be mapped. */
+
+static bool
+cg_geo_regular(cg_geo_t *geo, const char *path, char *err)
+{
+    const char  *what;
+
+    if (stat(path, &geo->file) != 0) {
+        what = strerror(errno);
+
+    } else if (!S_ISREG(geo->file.st_mode)) {
+        what = "not a regular file";
+
+    } else if (geo->file.st_size == 0) {
+        what = "the file is empty";
+
+    } else {
+        return true;
+    }
+
+    snprintf(err, CG_GEO_ERROR, "\"%s\": %s", path, what);
+
+    return false;
+}
+
+
+static void
+cg_geo_not_opened(const char *path, int rc, char *err)
+{
+    if (rc == MMDB_FILE_OPEN_ERROR || rc == MMDB_IO_ERROR) {
+        snprintf(err, CG_GEO_ERROR, "\"%s\" cannot be opened: %s",
+                 path, strerror(errno));
+
+    } else {
+        snprintf(err, CG_GEO_ERROR, "\"%s\" is not a whole MMDB file: %s",
+                 path, MMDB_strerror(rc));
+    }
+}
+
+
+/*
+ * The field of the first record that has one. The nodes are read in the
+ * order of the file, as no order of addresses is needed; a database that has
+ * one shows it within a few nodes.
+ */
+
+static const cg_geo_field_t *
+cg_geo_find(const MMDB_s *mmdb, int *status)
+{
+    uint64_t               last;
+    MMDB_search_node_s     node;
+    const cg_geo_field_t  *field;
+
+    last = 0;
+
+    for (uint32_t i = 0; i < mmdb->metadata.node_count; i++) {
+        *status = MMDB_read_node(mmdb, i, &node);
+
+        if (*status != MMDB_SUCCESS) {
+            return NULL;
+        }
+
+        field = cg_geo_probe(node.left_record, node.left_record_type,
+                             &node.left_record_entry, &last);
+
+        if (field == NULL) {
+            field = cg_geo_probe(node.right_record, node.right_record_type,
+                                 &node.right_record_entry, &last);
+        }
+
+        if (field != NULL) {
+            return field;
+        }
+    }
+
+    return NULL;
+}
+
+
+/* Neighbours often share a record: `last` is the one probed before. */
+
+static const cg_geo_field_t *
+cg_geo_probe(uint64_t record, uint8_t type, MMDB_entry_s *entry,
+    uint64_t *last)
+{
+    if (type != MMDB_RECORD_TYPE_DATA || record == *last) {
+        return NULL;
+    }
+
+    *last = record;
+
+    for (size_t i = 0; i < CG_GEO_FIELDS; i++) {
+        if (cg_geo_read(entry, &cg_geo_fields[i]) != CG_CC_UNKNOWN) {
+            return &cg_geo_fields[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+static cg_cc_t
+cg_geo_read(MMDB_entry_s *entry, const cg_geo_field_t *field)
+{
+    MMDB_entry_data_s  value;
+
+    if (MMDB_aget_value(entry, &value, field->path) != MMDB_SUCCESS
+        || !value.has_data || value.type != MMDB_DATA_TYPE_UTF8_STRING)
+    {
+        return CG_CC_UNKNOWN;
+    }
+
+    return cg_country_parse((cg_str_t) { value.data_size,
+                                    (const uint8_t *) value.utf8_string });
+}
+
+
+static cg_cc_t
+cg_geo_recall(cg_geo_t *geo, MMDB_entry_s *entry)
+{
+    cg_geo_memo_t  *memo;
+
+    /* Fibonacci hashing (Knuth, vol. 3, 6.4): offsets are not random */
+
+    memo = &geo->memo[entry->offset * 2654435769u >> 22];
+
+    if (memo->offset != entry->offset) {
+        memo->country = cg_geo_read(entry, geo->field);
+        memo->offset = entry->offset;
+    }
+
+    return memo->country;
+}
+
+
+/* ::ffff:192.0.2.1, what a socket for both protocols calls 192.0.2.1. */
+
+static const struct sockaddr *
+cg_geo_unmap(const struct sockaddr *sa, struct sockaddr_in *sin)
+{
+    const struct sockaddr_in6  *sin6;
+
+    sin6 = (const struct sockaddr_in6 *) sa;
+
+    if (!IN6_IS_ADDR_V4MAPPED(&sin6->sin6_addr)) {
+        return sa;
+    }
+
+    memset(sin, 0, sizeof(struct sockaddr_in));
+    sin->sin_family = AF_INET;
+    memcpy(&sin->sin_addr.s_addr, &sin6->sin6_addr.s6_addr[12], 4);
+
+    return (const struct sockaddr *) sin;
+}
