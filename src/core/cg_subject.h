@@ -39,7 +39,8 @@ typedef struct {
  * HMAC-SHA-256 under the subject key over kind, realm and id, each with its
  * length, so that no two of them spell the same message. The first 16 bytes
  * are the pseudonym, the next four the check. `id` is an account's name as
- * bytes or the CG_VISITOR_ID_LEN bytes of a visitor. False: libcrypto failed.
+ * bytes or the CG_VISITOR_ID_LEN bytes of a visitor. False: libcrypto failed,
+ * no kind of subject, or a realm or an id longer than 65535 bytes.
  */
 bool cg_subject_derive(cg_subject_t *s, cg_keys_t *keys, cg_subject_e kind,
     cg_str_t realm, cg_str_t id);
