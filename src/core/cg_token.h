@@ -18,8 +18,9 @@
 
 
 /*
- * Signs `payload` with the first key: "KID.base64url(payload MAC)". Returns
- * the length of the text, 0 on failure. `text` holds CG_MAX_TOKEN bytes.
+ * Signs `payload` with the first key: "KID.base64url(payload MAC)", where the
+ * MAC is over "KID." and the payload. Returns the length of the text, 0 on
+ * failure. `text` holds CG_MAX_TOKEN bytes.
  */
 size_t cg_token_seal(cg_keys_t *keys, cg_token_e type, cg_str_t payload,
     uint8_t *text);
@@ -56,7 +57,10 @@ typedef struct {
     cg_shown_t    shown[CG_MAX_DOCUMENTS];
 } cg_form_token_t;
 
-/* Returns the length of the token, 0 on failure. */
+/*
+ * Returns the length of the token, 0 on failure: libcrypto, no subject, or a
+ * value out of its range.
+ */
 size_t cg_form_token_seal(cg_keys_t *keys, const cg_form_token_t *t,
     uint8_t *text);
 /*

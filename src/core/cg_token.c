@@ -1,0 +1,585 @@
+/*
+ * Copyright (c) 2026 Consent Gate contributors
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+
+#include "cg_token_internal.h"
+
+
+/* A change of the encoding takes a new number: old tokens are then refused. */
+
+#define CG_FORM_FORMAT   1
+#define CG_GATED_FORMAT  1
+
+#define CG_TOKEN_RAW     (CG_MAX_PAYLOAD + CG_TOKEN_MAC)
+
+
+/*
+ * A bounded reader. What is read past the end is zero and noted: after a run
+ * of reads one look at `bad` tells whether all of it was there.
+ */
+
+typedef struct {
+    const uint8_t  *pos;
+    const uint8_t  *end;
+    bool            bad;
+} cg_in_t;
+
+
+static bool cg_token_mac(cg_sign_key_t *key, cg_token_e type, cg_str_t payload,
+    uint8_t mac[CG_HMAC_LEN]);
+static cg_sign_key_t *cg_token_key(cg_keys_t *keys, cg_str_t kid);
+
+static bool cg_form_token_valid(const cg_form_token_t *t);
+static bool cg_gated_valid(const cg_gated_token_t *t);
+static bool cg_token_subject_valid(const cg_subject_t *s);
+
+static void cg_put_uint(cg_out_t *out, uint64_t n, size_t width);
+static void cg_put_text(cg_out_t *out, const uint8_t *text, size_t len);
+static void cg_put_subject(cg_out_t *out, const cg_subject_t *s);
+static void cg_put_pseudonym(cg_out_t *out, const cg_pseudonym_t *p);
+static void cg_put_shown(cg_out_t *out, const cg_shown_t *shown);
+
+static void cg_in_init(cg_in_t *in, cg_str_t s);
+static bool cg_get_bytes(cg_in_t *in, uint8_t *data, size_t len);
+static uint64_t cg_get_uint(cg_in_t *in, size_t width);
+static bool cg_get_bool(cg_in_t *in);
+static size_t cg_get_count(cg_in_t *in, size_t max);
+static size_t cg_get_text(cg_in_t *in, uint8_t *text, size_t max);
+static int64_t cg_get_expires(cg_in_t *in);
+static void cg_get_subject(cg_in_t *in, cg_subject_t *s);
+static void cg_get_pseudonym(cg_in_t *in, cg_pseudonym_t *p);
+static void cg_get_shown(cg_in_t *in, cg_shown_t *shown);
+
+
+size_t
+cg_token_seal(cg_keys_t *keys, cg_token_e type, cg_str_t payload,
+    uint8_t *text)
+{
+    size_t          len;
+    uint8_t         raw[CG_MAX_PAYLOAD + CG_HMAC_LEN];
+    cg_sign_key_t  *key;
+
+    if (payload.len > CG_MAX_PAYLOAD || keys->nsign == 0) {
+        return 0;
+    }
+
+    key = &keys->sign[0];
+
+    if (payload.len != 0) {
+        memcpy(raw, payload.data, payload.len);
+    }
+
+    /* half of the MAC is kept: RFC 2104, 5 */
+
+    if (!cg_token_mac(key, type, payload, raw + payload.len)) {
+        return 0;
+    }
+
+    memcpy(text, key->kid, key->kid_len);
+    text[key->kid_len] = '.';
+
+    len = payload.len + CG_TOKEN_MAC;
+    cg_base64url_encode(raw, len, text + key->kid_len + 1);
+
+    return key->kid_len + 1 + cg_base64url_len(len);
+}
+
+
+int
+cg_token_open(cg_keys_t *keys, cg_token_e type, cg_str_t text,
+    uint8_t *payload)
+{
+    int             n;
+    uint8_t         raw[CG_TOKEN_RAW], mac[CG_HMAC_LEN];
+    cg_str_t        kid, body;
+    cg_sign_key_t  *key;
+    const uint8_t  *dot;
+
+    if (text.len == 0 || text.len > CG_MAX_TOKEN) {
+        return -1;
+    }
+
+    dot = memchr(text.data, '.', text.len);
+    if (dot == NULL) {
+        return -1;
+    }
+
+    kid = (cg_str_t) { (size_t) (dot - text.data), text.data };
+    body = (cg_str_t) { text.len - kid.len - 1, dot + 1 };
+
+    key = cg_token_key(keys, kid);
+
+    if (key == NULL || body.len > cg_base64url_len(CG_TOKEN_RAW)) {
+        return -1;
+    }
+
+    n = cg_base64url_decode(body, raw) - CG_TOKEN_MAC;
+
+    if (n < 0
+        || !cg_token_mac(key, type, (cg_str_t) { (size_t) n, raw }, mac)
+        || !cg_equal_ct(mac, raw + n, CG_TOKEN_MAC))
+    {
+        return -1;
+    }
+
+    memcpy(payload, raw, (size_t) n);
+
+    return n;
+}
+
+
+/*
+ * The key's id is part of the message, or a key that a file lists under two
+ * ids would give a token two spellings.
+ */
+
+static bool
+cg_token_mac(cg_sign_key_t *key, cg_token_e type, cg_str_t payload,
+    uint8_t mac[CG_HMAC_LEN])
+{
+    cg_str_t  parts[3];
+
+    parts[0] = (cg_str_t) { key->kid_len, key->kid };
+    parts[1] = cg_str(".");
+    parts[2] = payload;
+
+    return cg_hmac(&key->derived[type], parts, 3, mac);
+}
+
+
+static cg_sign_key_t *
+cg_token_key(cg_keys_t *keys, cg_str_t kid)
+{
+    size_t  i;
+
+    for (i = 0; i < keys->nsign; i++) {
+        if (cg_str_eq(kid, (cg_str_t) { keys->sign[i].kid_len,
+                                        keys->sign[i].kid }))
+        {
+            return &keys->sign[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+size_t
+cg_form_token_seal(cg_keys_t *keys, const cg_form_token_t *t, uint8_t *text)
+{
+    size_t   n;
+    uint8_t  payload[CG_MAX_PAYLOAD];
+
+    n = cg_form_token_encode(t, payload);
+    if (n == 0) {
+        return 0;
+    }
+
+    return cg_token_seal(keys, CG_TOKEN_FORM, (cg_str_t) { n, payload }, text);
+}
+
+
+bool
+cg_form_token_open(cg_keys_t *keys, cg_form_token_t *t, cg_str_t text,
+    cg_str_t realm, int64_t now)
+{
+    int      n;
+    uint8_t  payload[CG_MAX_PAYLOAD];
+
+    n = cg_token_open(keys, CG_TOKEN_FORM, text, payload);
+
+    return n >= 0
+           && cg_form_token_decode(t, (cg_str_t) { (size_t) n, payload })
+           && cg_str_eq((cg_str_t) { t->realm_len, t->realm }, realm)
+           && now < t->expires;
+}
+
+
+size_t
+cg_gated_seal(cg_keys_t *keys, const cg_subject_t *subject, cg_str_t realm,
+    int64_t expires, uint8_t *text)
+{
+    size_t            n;
+    uint8_t           payload[CG_MAX_PAYLOAD];
+    cg_gated_token_t  t;
+
+    if (realm.len > CG_MAX_REALM) {
+        return 0;
+    }
+
+    t.expires = expires;
+    t.subject = *subject;
+    t.realm_len = realm.len;
+
+    if (realm.len != 0) {
+        memcpy(t.realm, realm.data, realm.len);
+    }
+
+    n = cg_gated_encode(&t, payload);
+    if (n == 0) {
+        return 0;
+    }
+
+    return cg_token_seal(keys, CG_TOKEN_GATED, (cg_str_t) { n, payload }, text);
+}
+
+
+bool
+cg_gated_open(cg_keys_t *keys, cg_subject_t *subject, cg_str_t text,
+    cg_str_t realm, int64_t now)
+{
+    int               n;
+    uint8_t           payload[CG_MAX_PAYLOAD];
+    cg_gated_token_t  t;
+
+    n = cg_token_open(keys, CG_TOKEN_GATED, text, payload);
+
+    if (n < 0
+        || !cg_gated_decode(&t, (cg_str_t) { (size_t) n, payload })
+        || !cg_str_eq((cg_str_t) { t.realm_len, t.realm }, realm)
+        || now >= t.expires)
+    {
+        return false;
+    }
+
+    *subject = t.subject;
+
+    return true;
+}
+
+
+size_t
+cg_form_token_encode(const cg_form_token_t *t, uint8_t *payload)
+{
+    size_t    i;
+    cg_out_t  out;
+
+    if (!cg_form_token_valid(t)) {
+        return 0;
+    }
+
+    cg_out_init(&out, payload, CG_MAX_PAYLOAD);
+
+    cg_put_uint(&out, CG_FORM_FORMAT, 1);
+    cg_put_uint(&out, (uint64_t) t->expires, 8);
+    cg_put_uint(&out, t->rev, 4);
+    cg_put_subject(&out, &t->subject);
+    cg_put_uint(&out, t->country, 2);
+    cg_put_uint(&out, t->source, 1);
+    cg_put_uint(&out, t->reason, 1);
+    cg_put_text(&out, t->realm, t->realm_len);
+    cg_put_text(&out, t->locale, t->locale_len);
+    cg_put_uint(&out, t->nshown, 1);
+
+    for (i = 0; i < t->nshown; i++) {
+        cg_put_shown(&out, &t->shown[i]);
+    }
+
+    return out.overflow ? 0 : cg_out_len(&out);
+}
+
+
+bool
+cg_form_token_decode(cg_form_token_t *t, cg_str_t payload)
+{
+    size_t   i;
+    cg_in_t  in;
+
+    memset(t, 0, sizeof(cg_form_token_t));
+
+    cg_in_init(&in, payload);
+
+    if (cg_get_uint(&in, 1) != CG_FORM_FORMAT) {
+        return false;
+    }
+
+    t->expires = cg_get_expires(&in);
+    t->rev = (uint32_t) cg_get_uint(&in, 4);
+    cg_get_subject(&in, &t->subject);
+    t->country = (cg_cc_t) cg_get_uint(&in, 2);
+    t->source = (uint8_t) cg_get_uint(&in, 1);
+    t->reason = (uint8_t) cg_get_uint(&in, 1);
+    t->realm_len = cg_get_text(&in, t->realm, CG_MAX_REALM);
+    t->locale_len = cg_get_text(&in, t->locale, CG_MAX_LOCALE);
+    t->nshown = cg_get_count(&in, CG_MAX_DOCUMENTS);
+
+    for (i = 0; i < t->nshown; i++) {
+        cg_get_shown(&in, &t->shown[i]);
+    }
+
+    return !in.bad && in.pos == in.end && cg_form_token_valid(t);
+}
+
+
+size_t
+cg_gated_encode(const cg_gated_token_t *t, uint8_t *payload)
+{
+    cg_out_t  out;
+
+    if (!cg_gated_valid(t)) {
+        return 0;
+    }
+
+    cg_out_init(&out, payload, CG_MAX_PAYLOAD);
+
+    cg_put_uint(&out, CG_GATED_FORMAT, 1);
+    cg_put_uint(&out, (uint64_t) t->expires, 8);
+    cg_put_subject(&out, &t->subject);
+    cg_put_text(&out, t->realm, t->realm_len);
+
+    return out.overflow ? 0 : cg_out_len(&out);
+}
+
+
+bool
+cg_gated_decode(cg_gated_token_t *t, cg_str_t payload)
+{
+    cg_in_t  in;
+
+    memset(t, 0, sizeof(cg_gated_token_t));
+
+    cg_in_init(&in, payload);
+
+    if (cg_get_uint(&in, 1) != CG_GATED_FORMAT) {
+        return false;
+    }
+
+    t->expires = cg_get_expires(&in);
+    cg_get_subject(&in, &t->subject);
+    t->realm_len = cg_get_text(&in, t->realm, CG_MAX_REALM);
+
+    return !in.bad && in.pos == in.end && cg_gated_valid(t);
+}
+
+
+/* One check for both ways: what is not opened is not sealed either. */
+
+static bool
+cg_form_token_valid(const cg_form_token_t *t)
+{
+    size_t  i;
+
+    if (t->expires < 0
+        || !cg_token_subject_valid(&t->subject)
+        || t->country >= CG_CC_COUNT
+        || t->source >= CG_SOURCES
+        || t->reason >= CG_REASONS
+        || t->realm_len > CG_MAX_REALM
+        || t->locale_len > CG_MAX_LOCALE
+        || t->nshown > CG_MAX_DOCUMENTS)
+    {
+        return false;
+    }
+
+    for (i = 0; i < t->nshown; i++) {
+        if (t->shown[i].name_len == 0 || t->shown[i].name_len > CG_MAX_NAME) {
+            return false;
+        }
+    }
+
+    return true;
+}
+
+
+static bool
+cg_gated_valid(const cg_gated_token_t *t)
+{
+    return t->expires >= 0
+           && cg_token_subject_valid(&t->subject)
+           && t->realm_len <= CG_MAX_REALM;
+}
+
+
+static bool
+cg_token_subject_valid(const cg_subject_t *s)
+{
+    return s->kind >= CG_SUBJECT_VISITOR && s->kind <= CG_SUBJECT_TEST;
+}
+
+
+static void
+cg_put_uint(cg_out_t *out, uint64_t n, size_t width)
+{
+    size_t   i;
+    uint8_t  bytes[8];
+
+    for (i = 0; i < width; i++) {
+        bytes[i] = (uint8_t) (n >> 8 * (width - 1 - i));
+    }
+
+    cg_out_bytes(out, bytes, width);
+}
+
+
+static void
+cg_put_text(cg_out_t *out, const uint8_t *text, size_t len)
+{
+    cg_put_uint(out, len, 1);
+    cg_out_bytes(out, text, len);
+}
+
+
+static void
+cg_put_subject(cg_out_t *out, const cg_subject_t *s)
+{
+    cg_put_uint(out, s->kind, 1);
+    cg_put_pseudonym(out, &s->current);
+    cg_put_uint(out, s->has_previous, 1);
+
+    if (s->has_previous) {
+        cg_put_pseudonym(out, &s->previous);
+    }
+}
+
+
+static void
+cg_put_pseudonym(cg_out_t *out, const cg_pseudonym_t *p)
+{
+    cg_out_bytes(out, p->id, CG_SUBJECT_ID_LEN);
+    cg_out_bytes(out, p->check, CG_SUBJECT_CHECK_LEN);
+}
+
+
+static void
+cg_put_shown(cg_out_t *out, const cg_shown_t *shown)
+{
+    cg_put_text(out, shown->name, shown->name_len);
+    cg_put_uint(out, shown->version, 4);
+    cg_put_uint(out, shown->has_sha256, 1);
+
+    if (shown->has_sha256) {
+        cg_out_bytes(out, shown->sha256, sizeof(shown->sha256));
+    }
+}
+
+
+static void
+cg_in_init(cg_in_t *in, cg_str_t s)
+{
+    in->pos = s.data;
+    in->end = s.len != 0 ? s.data + s.len : s.data;
+    in->bad = false;
+}
+
+
+static bool
+cg_get_bytes(cg_in_t *in, uint8_t *data, size_t len)
+{
+    if (in->bad || (size_t) (in->end - in->pos) < len) {
+        in->bad = true;
+        return false;
+    }
+
+    if (len != 0) {
+        memcpy(data, in->pos, len);
+        in->pos += len;
+    }
+
+    return true;
+}
+
+
+static uint64_t
+cg_get_uint(cg_in_t *in, size_t width)
+{
+    size_t    i;
+    uint8_t   bytes[8];
+    uint64_t  n;
+
+    n = 0;
+
+    if (cg_get_bytes(in, bytes, width)) {
+        for (i = 0; i < width; i++) {
+            n = n << 8 | bytes[i];
+        }
+    }
+
+    return n;
+}
+
+
+static bool
+cg_get_bool(cg_in_t *in)
+{
+    return cg_get_count(in, 1) == 1;
+}
+
+
+/* A number of at most `max` in one byte. */
+
+static size_t
+cg_get_count(cg_in_t *in, size_t max)
+{
+    size_t  n;
+
+    n = (size_t) cg_get_uint(in, 1);
+
+    if (n > max) {
+        in->bad = true;
+        return 0;
+    }
+
+    return n;
+}
+
+
+static size_t
+cg_get_text(cg_in_t *in, uint8_t *text, size_t max)
+{
+    size_t  len;
+
+    len = cg_get_count(in, max);
+
+    return cg_get_bytes(in, text, len) ? len : 0;
+}
+
+
+static int64_t
+cg_get_expires(cg_in_t *in)
+{
+    uint64_t  n;
+
+    n = cg_get_uint(in, 8);
+
+    if (n > INT64_MAX) {
+        in->bad = true;
+        return 0;
+    }
+
+    return (int64_t) n;
+}
+
+
+static void
+cg_get_subject(cg_in_t *in, cg_subject_t *s)
+{
+    s->kind = (uint8_t) cg_get_uint(in, 1);
+    cg_get_pseudonym(in, &s->current);
+    s->has_previous = cg_get_bool(in);
+
+    if (s->has_previous) {
+        cg_get_pseudonym(in, &s->previous);
+    }
+}
+
+
+static void
+cg_get_pseudonym(cg_in_t *in, cg_pseudonym_t *p)
+{
+    cg_get_bytes(in, p->id, CG_SUBJECT_ID_LEN);
+    cg_get_bytes(in, p->check, CG_SUBJECT_CHECK_LEN);
+}
+
+
+static void
+cg_get_shown(cg_in_t *in, cg_shown_t *shown)
+{
+    shown->name_len = (uint8_t) cg_get_text(in, shown->name, CG_MAX_NAME);
+    shown->version = (uint32_t) cg_get_uint(in, 4);
+    shown->has_sha256 = cg_get_bool(in);
+
+    if (shown->has_sha256) {
+        cg_get_bytes(in, shown->sha256, sizeof(shown->sha256));
+    }
+}
