@@ -64,8 +64,8 @@ typedef struct {
 
 /*
  * The body of an event: one line of JSON, with the key id that signs it. It
- * is stored and signed as these bytes. Returns its length, 0 if it does not
- * fit CG_MAX_EVENT.
+ * is stored and signed as these bytes. Returns its length, 0 if a value is out
+ * of its range or the body does not fit CG_MAX_EVENT.
  */
 size_t cg_event_body(const cg_event_t *e, const cg_keys_t *keys, uint8_t *body);
 /* The MAC over a body, by the first signing key, as 64 hexadecimal digits. */
