@@ -132,7 +132,7 @@ cg_policy_parse(cg_policy_t *p, cg_str_t field)
             return err;
         }
 
-        if (word.len == 0) {
+        if (word.data == NULL) {
             break;
         }
 
@@ -191,12 +191,13 @@ cg_policy_find(cg_str_t word, cg_str_t *value)
 
 /*
  * Cuts the next word off `rest` and takes its quotes off into `buf`, which
- * holds CG_MAX_POLICY bytes. The word is empty at the end.
+ * holds CG_MAX_POLICY bytes. At the end word->data is NULL.
  */
 
 static const char *
 cg_policy_next(cg_str_t *rest, uint8_t *buf, cg_str_t *word)
 {
+    size_t       n;
     uint8_t     *out;
     const char  *err;
 
@@ -205,12 +206,15 @@ cg_policy_next(cg_str_t *rest, uint8_t *buf, cg_str_t *word)
         rest->len--;
     }
 
+    word->data = rest->len > 0 ? buf : NULL;
     out = buf;
 
     while (rest->len > 0 && *rest->data != ' ') {
 
         if (*rest->data == '"') {
-            if (out != buf && out[-1] != '=') {
+            n = (size_t) (out - buf);
+
+            if (n > 0 && memchr(buf, '=', n) != out - 1) {
                 return "a quote inside a word";
             }
 
@@ -227,7 +231,6 @@ cg_policy_next(cg_str_t *rest, uint8_t *buf, cg_str_t *word)
         rest->len--;
     }
 
-    word->data = buf;
     word->len = (size_t) (out - buf);
 
     return NULL;
