@@ -1,0 +1,574 @@
+/*
+ * Copyright (c) 2026 Consent Gate contributors
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+
+#include "ngx_http_consent_gate_module.h"
+
+
+/* return= may hold CG_MAX_RETURN bytes, three for each when encoded */
+
+#define NGX_HTTP_CONSENT_ARGS                                                 \
+    (3 * CG_MAX_RETURN + CG_MAX_DOCUMENTS * (CG_MAX_NAME + 1) + 128)
+
+#define NGX_HTTP_CONSENT_BODY  (NGX_HTTP_CONSENT_ARGS * 2 + 2048)
+
+
+static ngx_int_t ngx_http_consent_redirect(ngx_http_request_t *r,
+    ngx_str_t *location);
+static ngx_int_t ngx_http_consent_html(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_uint_t status, ngx_str_t *link);
+static ngx_int_t ngx_http_consent_page_link(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_str_t *link);
+static void ngx_http_consent_json_missing(ngx_http_consent_main_conf_t *mcf,
+    cg_docs_t missing, cg_out_t *out);
+
+
+ngx_table_elt_t *
+ngx_http_consent_add_header(ngx_http_request_t *r, const char *key,
+    ngx_str_t *value)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NULL;
+    }
+
+    ngx_memzero(h, sizeof(ngx_table_elt_t));
+
+    h->hash = 1;
+    h->key.data = (u_char *) key;
+    h->key.len = ngx_strlen(key);
+    h->value = *value;
+
+    return h;
+}
+
+
+/*
+ * An answer to one person must not be kept for another (RFC 9111, 5.2.2.5).
+ * Referrer-Policy keeps Origin in the form's POST, whatever the site's policy.
+ */
+
+ngx_int_t
+ngx_http_consent_own_headers(ngx_http_request_t *r)
+{
+    ngx_uint_t  i;
+
+    static struct {
+        const char  *key;
+        ngx_str_t    value;
+    } headers[] = {
+        { "Cache-Control", ngx_string("no-store") },
+        { "Content-Security-Policy", ngx_string("frame-ancestors 'none'") },
+        { "Referrer-Policy", ngx_string("same-origin") },
+        { "X-Content-Type-Options", ngx_string("nosniff") }
+    };
+
+    for (i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
+        if (ngx_http_consent_add_header(r, headers[i].key, &headers[i].value)
+            == NULL)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_consent_send(ngx_http_request_t *r, ngx_uint_t status,
+    const char *type, ngx_str_t *body)
+{
+    ngx_int_t     rc;
+    ngx_buf_t    *b;
+    ngx_chain_t   out;
+
+    r->headers_out.status = status;
+    r->headers_out.status_line.len = 0;
+    r->err_status = 0;
+    r->headers_out.content_length_n = body->len;
+    r->headers_out.content_type.data = (u_char *) type;
+    r->headers_out.content_type.len = ngx_strlen(type);
+    r->headers_out.content_type_len = r->headers_out.content_type.len;
+    r->headers_out.content_type_lowcase = NULL;
+
+    if (body->len == 0) {
+        r->header_only = 1;
+        r->headers_out.content_type.len = 0;
+    }
+
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    b = ngx_calloc_buf(r->pool);
+    if (b == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    b->pos = body->data;
+    b->last = body->data + body->len;
+    b->memory = 1;
+    b->last_buf = 1;
+
+    out.buf = b;
+    out.next = NULL;
+
+    return ngx_http_output_filter(r, &out);
+}
+
+
+void
+ngx_http_consent_doc_names(ngx_http_consent_main_conf_t *mcf, cg_docs_t docs,
+    cg_out_t *out)
+{
+    ngx_uint_t  i, n;
+
+    for (i = 0, n = 0; i < mcf->ndocs; i++) {
+        if (docs & (1 << i)) {
+            if (n++) {
+                cg_out_bytes(out, ",", 1);
+            }
+
+            cg_out_str(out, ngx_http_consent_cstr(&mcf->docs[i].name));
+        }
+    }
+}
+
+
+cg_docs_t
+ngx_http_consent_doc_set(ngx_http_consent_main_conf_t *mcf, cg_str_t names)
+{
+    size_t          start, end;
+    cg_str_t        name;
+    cg_docs_t       docs;
+    ngx_uint_t      i;
+
+    docs = 0;
+
+    for (start = 0; start < names.len; start = end + 1) {
+
+        for (end = start; end < names.len && names.data[end] != ','; end++) {
+            /* void */
+        }
+
+        name.data = names.data + start;
+        name.len = end - start;
+
+        for (i = 0; i < mcf->ndocs; i++) {
+            if (cg_str_eq(name, ngx_http_consent_cstr(&mcf->docs[i].name))) {
+                docs |= (cg_docs_t) (1 << i);
+            }
+        }
+    }
+
+    return docs;
+}
+
+
+ngx_int_t
+ngx_http_consent_page_args(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
+    cg_str_t back, cg_docs_t need, const char *problem, ngx_str_t *args)
+{
+    size_t                         size;
+    cg_out_t                       out;
+    ngx_http_consent_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
+
+    if (!cg_return_valid(back)) {
+        back = cg_str("/");
+    }
+
+    size = NGX_HTTP_CONSENT_ARGS - 3 * (CG_MAX_RETURN - back.len);
+
+    args->data = ngx_pnalloc(r->pool, size);
+    if (args->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    cg_out_init(&out, args->data, size);
+    cg_out_str(&out, cg_str("return="));
+    cg_out_query(&out, back);
+
+    if (need) {
+        cg_out_str(&out, cg_str("&need="));
+        ngx_http_consent_doc_names(mcf, need, &out);
+    }
+
+    if (problem) {
+        cg_out_str(&out, cg_str("&problem="));
+        cg_out_bytes(&out, problem, ngx_strlen(problem));
+    }
+
+    args->len = cg_out_len(&out);
+
+    return out.overflow ? NGX_ERROR : NGX_OK;
+}
+
+
+/*
+ * Where the page is: a path, for a client behind a proxy knows the site by
+ * another host and port than nginx does.
+ */
+
+static ngx_int_t
+ngx_http_consent_page_link(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
+    ngx_str_t *link)
+{
+    u_char                       *p;
+    cg_str_t                      back;
+    ngx_str_t                     args, *page;
+    ngx_http_consent_srv_conf_t  *scf;
+
+    scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
+
+    page = (ctx->decision.outcome == CG_AGE_PAGE && scf->age_page.len)
+           ? &scf->age_page : &scf->page;
+
+    back = (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))
+           ? ngx_http_consent_cstr(&r->unparsed_uri) : cg_str("/");
+
+    if (ngx_http_consent_page_args(r, ctx, back, ctx->decision.missing, NULL,
+                                   &args)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    link->len = page->len + 1 + args.len;
+    link->data = ngx_pnalloc(r->pool, link->len);
+    if (link->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_cpymem(link->data, page->data, page->len);
+    *p++ = '?';
+    ngx_memcpy(p, args.data, args.len);
+
+    return NGX_OK;
+}
+
+
+/*
+ * Not through headers_out.location: absolute_redirect would make an address
+ * of it with the host and port that nginx listens on.
+ */
+
+static ngx_int_t
+ngx_http_consent_redirect(ngx_http_request_t *r, ngx_str_t *location)
+{
+    ngx_str_t  empty;
+
+    ngx_str_null(&empty);
+
+    if (ngx_http_consent_add_header(r, "Location", location) == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_consent_send(r, NGX_HTTP_MOVED_TEMPORARILY, "text/html",
+                                 &empty);
+}
+
+
+static ngx_int_t
+ngx_http_consent_html(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
+    ngx_uint_t status, ngx_str_t *link)
+{
+    cg_out_t    out;
+    ngx_str_t   body;
+    const char *title, *text;
+
+    body.data = ngx_pnalloc(r->pool, NGX_HTTP_CONSENT_BODY);
+    if (body.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    switch (ctx->decision.outcome) {
+
+    case CG_REFUSE:
+        title = "You have not allowed this";
+        text = "This part of the site needs a purpose that you have not "
+               "agreed to.";
+        break;
+
+    case CG_UNAVAILABLE:
+        title = "Please try again in a moment";
+        text = "We cannot check at the moment what you have agreed to.";
+        break;
+
+    default:
+        title = "Our policies have changed";
+        text = "Before this can be done we need your answer to the policies "
+               "that are in force.";
+    }
+
+    cg_out_init(&out, body.data, NGX_HTTP_CONSENT_BODY);
+    cg_out_str(&out, cg_str("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n"
+               "<meta charset=\"utf-8\">\n<meta name=\"viewport\" "
+               "content=\"width=device-width, initial-scale=1\">\n<title>"));
+    cg_out_bytes(&out, title, ngx_strlen(title));
+    cg_out_str(&out, cg_str("</title>\n</head>\n<body>\n<main>\n<h1>"));
+    cg_out_bytes(&out, title, ngx_strlen(title));
+    cg_out_str(&out, cg_str("</h1>\n<p>"));
+    cg_out_bytes(&out, text, ngx_strlen(text));
+    cg_out_str(&out, cg_str("</p>\n"));
+
+    if (ctx->decision.outcome != CG_UNAVAILABLE) {
+        cg_out_str(&out, cg_str("<p><a href=\""));
+        cg_out_html(&out, ngx_http_consent_cstr(link));
+        cg_out_str(&out, cg_str("\">Read and answer</a></p>\n"));
+    }
+
+    cg_out_str(&out, cg_str("</main>\n</body>\n</html>\n"));
+
+    if (out.overflow) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    body.len = cg_out_len(&out);
+
+    return ngx_http_consent_send(r, status, "text/html; charset=utf-8", &body);
+}
+
+
+static void
+ngx_http_consent_json_missing(ngx_http_consent_main_conf_t *mcf,
+    cg_docs_t missing, cg_out_t *out)
+{
+    ngx_uint_t  i, n;
+
+    cg_out_str(out, cg_str("["));
+
+    for (i = 0, n = 0; i < mcf->ndocs; i++) {
+        if (missing & (1 << i)) {
+            if (n++) {
+                cg_out_str(out, cg_str(","));
+            }
+
+            cg_out_json(out, ngx_http_consent_cstr(&mcf->docs[i].name));
+        }
+    }
+
+    cg_out_str(out, cg_str("]"));
+}
+
+
+ngx_int_t
+ngx_http_consent_problem(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
+    ngx_uint_t status, const char *type, const char *title,
+    const char *detail, cg_str_t reason, cg_docs_t missing)
+{
+    cg_out_t                       out;
+    ngx_str_t                      body, link;
+    ngx_http_consent_srv_conf_t   *scf;
+    ngx_http_consent_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
+    scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
+
+    body.data = ngx_pnalloc(r->pool, NGX_HTTP_CONSENT_BODY);
+    if (body.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    cg_out_init(&out, body.data, NGX_HTTP_CONSENT_BODY);
+    cg_out_str(&out, cg_str("{\"type\":\"urn:consent-gate:"));
+    cg_out_bytes(&out, type, ngx_strlen(type));
+    cg_out_str(&out, cg_str("\",\"title\":\""));
+    cg_out_bytes(&out, title, ngx_strlen(title));
+    cg_out_str(&out, cg_str("\",\"status\":"));
+    cg_out_uint(&out, status);
+    cg_out_str(&out, cg_str(",\"detail\":\""));
+    cg_out_bytes(&out, detail, ngx_strlen(detail));
+    cg_out_str(&out, cg_str("\",\"reason\":"));
+    cg_out_json(&out, reason);
+
+    if (scf->page.len) {
+        if (ngx_http_consent_page_link(r, ctx, &link) != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        cg_out_str(&out, cg_str(",\"policy_url\":"));
+        cg_out_json(&out, ngx_http_consent_cstr(&link));
+    }
+
+    cg_out_str(&out, cg_str(",\"missing\":"));
+    ngx_http_consent_json_missing(mcf, missing, &out);
+    cg_out_str(&out, cg_str("}\n"));
+
+    if (out.overflow) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    body.len = cg_out_len(&out);
+
+    return ngx_http_consent_send(r, status, "application/problem+json", &body);
+}
+
+
+static ngx_int_t
+ngx_http_consent_gate_problem(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_uint_t status)
+{
+    cg_str_t    reason;
+    const char *type, *title, *detail;
+
+    reason = cg_reason_name(ctx->decision.reason);
+
+    switch (ctx->decision.outcome) {
+
+    case CG_REFUSE:
+        type = "purpose-refused";
+        title = "A purpose is not granted";
+        detail = "This resource needs a purpose that the visitor has not "
+                 "granted.";
+        break;
+
+    case CG_UNAVAILABLE:
+        type = "unavailable";
+        title = "Consent cannot be checked";
+        detail = "The record of consents does not answer at the moment.";
+        break;
+
+    default:
+        type = "consent-required";
+        title = "Consent is required";
+        detail = "The visitor has not accepted the policies in force.";
+    }
+
+    return ngx_http_consent_problem(r, ctx, status, type, title, detail,
+                                    reason, ctx->decision.missing);
+}
+
+
+/* The answer is ours alone: it is sent and finalized here. */
+
+ngx_int_t
+ngx_http_consent_answer(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
+    cg_action_e action)
+{
+    ngx_int_t                     rc;
+    ngx_str_t                     link, retry;
+    ngx_http_consent_loc_conf_t  *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_consent_gate_module);
+
+    rc = ngx_http_discard_request_body(r);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (ngx_http_consent_own_headers(r) != NGX_OK
+        || ngx_http_consent_page_link(r, ctx, &link) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ctx->decision.outcome == CG_UNAVAILABLE) {
+        ngx_str_set(&retry, "5");
+
+        if (ngx_http_consent_add_header(r, "Retry-After", &retry) == NULL) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+    } else if (ngx_http_consent_send_gated(r, ctx) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    switch (action) {
+
+    case CG_ACTION_REDIRECT:
+        rc = ngx_http_consent_redirect(r, &link);
+        break;
+
+    case CG_ACTION_HTML:
+        rc = ngx_http_consent_html(r, ctx, lcf->refuse_status, &link);
+        break;
+
+    case CG_ACTION_PROBLEM:
+        rc = ngx_http_consent_gate_problem(r, ctx, lcf->refuse_status);
+        break;
+
+    case CG_ACTION_HTML_UNAVAILABLE:
+        rc = ngx_http_consent_html(r, ctx, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                   &link);
+        break;
+
+    default: /* CG_ACTION_PROBLEM_UNAVAILABLE */
+        rc = ngx_http_consent_gate_problem(r, ctx,
+                                           NGX_HTTP_SERVICE_UNAVAILABLE);
+    }
+
+    ngx_http_finalize_request(r, rc);
+
+    return NGX_DONE;
+}
+
+
+ngx_int_t
+ngx_http_consent_explain(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
+{
+    u_char                       *p;
+    size_t                        n;
+    cg_str_t                      outcome, reason, source, klass;
+    ngx_str_t                     value;
+    ngx_http_consent_loc_conf_t  *lcf;
+
+    static const char  *modes[] = { "off", "on", "report" };
+    static const char  *lookups[] = { "none", "found", "absent", "failed" };
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_consent_gate_module);
+
+    if (lcf->explain == NULL) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_complex_value(r, lcf->explain, &value) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (value.len == 0
+        || (value.len == 1 && value.data[0] == '0')
+        || (value.len == 3 && ngx_strncmp(value.data, "off", 3) == 0))
+    {
+        return NGX_OK;
+    }
+
+    outcome = cg_outcome_name(ctx->decision.outcome);
+    reason = cg_reason_name(ctx->decision.reason);
+    source = cg_source_name(ctx->decision.source);
+    klass = cg_class_name(ctx->facts.klass);
+
+    value.data = ngx_pnalloc(r->pool, 256);
+    if (value.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    n = cg_country_code(ctx->facts.country, ctx->country);
+
+    p = ngx_snprintf(value.data, 256,
+                     "%*s; reason=%*s; country=%*s; source=%*s; class=%*s; "
+                     "gate=%s; record=%s",
+                     outcome.len, outcome.data, reason.len, reason.data,
+                     n ? n : 1, n ? ctx->country : (u_char *) "-",
+                     source.len, source.data, klass.len, klass.data,
+                     modes[ctx->mode], lookups[ctx->facts.lookup]);
+
+    value.len = p - value.data;
+
+    if (ctx->explain) {
+        ctx->explain->value = value;
+        return NGX_OK;
+    }
+
+    ctx->explain = ngx_http_consent_add_header(r, "Consent-Gate", &value);
+
+    return ctx->explain ? NGX_OK : NGX_ERROR;
+}

@@ -1,0 +1,368 @@
+/*
+ * Copyright (c) 2026 Consent Gate contributors
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+
+#include "ngx_http_consent_gate_module.h"
+
+#include <openssl/rand.h>
+
+
+#define NGX_HTTP_CONSENT_SESSION  (-1)      /* a cookie without Max-Age */
+
+#define ngx_http_consent_gated_suffix  "-subject"
+
+
+static ngx_uint_t ngx_http_consent_secure(ngx_http_request_t *r,
+    ngx_http_consent_srv_conf_t *scf);
+static ngx_str_t ngx_http_consent_cookie_name(ngx_http_request_t *r,
+    ngx_http_consent_srv_conf_t *scf);
+static ngx_int_t ngx_http_consent_find_cookie(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_str_t *name,
+    ngx_http_consent_open_pt open);
+static ngx_uint_t ngx_http_consent_open_visitor(ngx_http_consent_ctx_t *ctx,
+    cg_str_t value);
+static ngx_uint_t ngx_http_consent_open_gated(ngx_http_consent_ctx_t *ctx,
+    cg_str_t value);
+static ngx_int_t ngx_http_consent_gated_name(ngx_http_request_t *r,
+    ngx_str_t *name);
+static ngx_int_t ngx_http_consent_set_cookie(ngx_http_request_t *r,
+    ngx_str_t *name, ngx_str_t *value, time_t max_age);
+static ngx_int_t ngx_http_consent_send_visitor(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, time_t max_age);
+
+
+static ngx_uint_t
+ngx_http_consent_secure(ngx_http_request_t *r,
+    ngx_http_consent_srv_conf_t *scf)
+{
+    if (scf->cookie_secure != NGX_HTTP_CONSENT_SECURE_AUTO) {
+        return scf->cookie_secure == NGX_HTTP_CONSENT_SECURE_ON;
+    }
+
+#if (NGX_HTTP_SSL)
+    return r->connection->ssl != NULL;
+#else
+    return 0;
+#endif
+}
+
+
+/*
+ * The prefixes make browsers refuse the cookie from anyone but this host
+ * over TLS (RFC 6265bis, 4.1.3): nobody plants one from a sibling domain.
+ */
+
+static ngx_str_t
+ngx_http_consent_cookie_name(ngx_http_request_t *r,
+    ngx_http_consent_srv_conf_t *scf)
+{
+    static ngx_str_t  host = ngx_string("__Host-consent");
+    static ngx_str_t  secure = ngx_string("__Secure-consent");
+    static ngx_str_t  plain = ngx_string("consent");
+
+    if (scf->cookie.len) {
+        return scf->cookie;
+    }
+
+    if (!ngx_http_consent_secure(r, scf)) {
+        return plain;
+    }
+
+    return scf->cookie_domain.len ? secure : host;
+}
+
+
+static ngx_int_t
+ngx_http_consent_find_cookie(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_str_t *name,
+    ngx_http_consent_open_pt open)
+{
+    size_t             next;
+    cg_str_t           header, cname, value;
+    ngx_table_elt_t   *h;
+#if (nginx_version < 1023000)
+    ngx_uint_t         i;
+    ngx_table_elt_t  **elts;
+#endif
+
+    cname = ngx_http_consent_cstr(name);
+
+#if (nginx_version >= 1023000)
+
+    for (h = r->headers_in.cookie; h; h = h->next) {
+
+#else
+
+    elts = r->headers_in.cookies.elts;
+
+    for (i = 0; i < r->headers_in.cookies.nelts; i++) {
+        h = elts[i];
+
+#endif
+
+        header = ngx_http_consent_cstr(&h->value);
+        next = 0;
+
+        while (cg_cookie_next(header, cname, &next, &value)) {
+            if (open(ctx, value)) {
+                return NGX_OK;
+            }
+        }
+    }
+
+    return NGX_DECLINED;
+}
+
+
+static ngx_uint_t
+ngx_http_consent_open_visitor(ngx_http_consent_ctx_t *ctx, cg_str_t value)
+{
+    ngx_http_consent_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(ctx->request,
+                                        ngx_http_consent_gate_module);
+
+    return cg_visitor_open(mcf->keys, value, ctx->visitor);
+}
+
+
+ngx_int_t
+ngx_http_consent_read_visitor(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx)
+{
+    ngx_int_t                     rc;
+    ngx_str_t                     name;
+    ngx_http_consent_srv_conf_t  *scf;
+
+    scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
+
+    name = ngx_http_consent_cookie_name(r, scf);
+
+    rc = ngx_http_consent_find_cookie(r, ctx, &name,
+                                      ngx_http_consent_open_visitor);
+
+    if (rc == NGX_OK) {
+        ctx->has_visitor = 1;
+        ctx->cookie_sent = 1;
+    }
+
+    return rc;
+}
+
+
+static ngx_uint_t
+ngx_http_consent_open_gated(ngx_http_consent_ctx_t *ctx, cg_str_t value)
+{
+    ngx_http_consent_srv_conf_t   *scf;
+    ngx_http_consent_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(ctx->request,
+                                        ngx_http_consent_gate_module);
+    scf = ngx_http_get_module_srv_conf(ctx->request,
+                                       ngx_http_consent_gate_module);
+
+    return cg_gated_open(mcf->keys, &ctx->subject, value,
+                         ngx_http_consent_cstr(&scf->realm), ngx_time())
+           && (ctx->subject.kind == CG_SUBJECT_TEST) == ctx->facts.overridden;
+}
+
+
+static ngx_int_t
+ngx_http_consent_gated_name(ngx_http_request_t *r, ngx_str_t *name)
+{
+    ngx_str_t                     base;
+    ngx_http_consent_srv_conf_t  *scf;
+
+    scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
+
+    base = ngx_http_consent_cookie_name(r, scf);
+
+    name->len = base.len + sizeof(ngx_http_consent_gated_suffix) - 1;
+    name->data = ngx_pnalloc(r->pool, name->len);
+    if (name->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(ngx_cpymem(name->data, base.data, base.len),
+               ngx_http_consent_gated_suffix,
+               sizeof(ngx_http_consent_gated_suffix) - 1);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_consent_read_gated(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
+{
+    ngx_str_t  name;
+
+    if (ngx_http_consent_gated_name(r, &name) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_consent_find_cookie(r, ctx, &name,
+                                     ngx_http_consent_open_gated)
+        != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    ctx->derived = 1;
+    ctx->gated = 1;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_consent_set_cookie(ngx_http_request_t *r, ngx_str_t *name,
+    ngx_str_t *value, time_t max_age)
+{
+    u_char                       *p;
+    ngx_str_t                     line;
+    ngx_http_consent_srv_conf_t  *scf;
+
+    scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
+
+    line.data = ngx_pnalloc(r->pool, name->len + value->len
+                            + scf->cookie_domain.len + NGX_TIME_T_LEN
+                            + sizeof("=; Path=/; HttpOnly; SameSite=Lax"
+                                     "; Secure; Domain=; Max-Age="));
+    if (line.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_sprintf(line.data, "%V=%V; Path=/; HttpOnly; SameSite=Lax", name,
+                    value);
+
+    if (ngx_http_consent_secure(r, scf)) {
+        p = ngx_cpymem(p, "; Secure", sizeof("; Secure") - 1);
+    }
+
+    if (scf->cookie_domain.len) {
+        p = ngx_sprintf(p, "; Domain=%V", &scf->cookie_domain);
+    }
+
+    if (max_age != NGX_HTTP_CONSENT_SESSION) {
+        p = ngx_sprintf(p, "; Max-Age=%T", max_age);
+    }
+
+    line.len = p - line.data;
+
+    return ngx_http_consent_add_header(r, "Set-Cookie", &line) ? NGX_OK
+                                                               : NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_consent_send_visitor(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, time_t max_age)
+{
+    u_char                         text[CG_VISITOR_TEXT];
+    ngx_str_t                      name, value;
+    ngx_http_consent_srv_conf_t   *scf;
+    ngx_http_consent_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
+    scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
+
+    cg_visitor_seal(mcf->keys, ctx->visitor, text);
+
+    name = ngx_http_consent_cookie_name(r, scf);
+    value.data = text;
+    value.len = CG_VISITOR_TEXT;
+
+    return ngx_http_consent_set_cookie(r, &name, &value, max_age);
+}
+
+
+ngx_int_t
+ngx_http_consent_new_visitor(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx)
+{
+    if (RAND_bytes(ctx->visitor, CG_VISITOR_ID_LEN) != 1) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "consent gate: RAND_bytes() failed");
+        return NGX_ERROR;
+    }
+
+    ctx->has_visitor = 1;
+    ctx->facts.subject = ctx->facts.overridden ? CG_SUBJECT_TEST
+                                               : CG_SUBJECT_VISITOR;
+
+    return ngx_http_consent_send_visitor(r, ctx, NGX_HTTP_CONSENT_SESSION);
+}
+
+
+ngx_int_t
+ngx_http_consent_keep_visitor(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx)
+{
+    ngx_http_consent_srv_conf_t  *scf;
+
+    if (!ctx->has_visitor || ctx->account.len || ctx->gated) {
+        return NGX_OK;
+    }
+
+    scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
+
+    return ngx_http_consent_send_visitor(r, ctx, scf->cookie_max_age);
+}
+
+
+/*
+ * The page may stand outside of the authentication that the gated location
+ * has; a visitor is known there by the visitor cookie anyway.
+ */
+
+ngx_int_t
+ngx_http_consent_send_gated(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
+{
+    size_t                         len;
+    u_char                         text[CG_MAX_TOKEN];
+    ngx_str_t                      name, value;
+    ngx_http_consent_srv_conf_t   *scf;
+    ngx_http_consent_main_conf_t  *mcf;
+
+    if (ctx->account.len == 0) {
+        return NGX_OK;
+    }
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
+    scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
+
+    if (ngx_http_consent_derive(r, ctx) != NGX_OK
+        || ngx_http_consent_gated_name(r, &name) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    len = cg_gated_seal(mcf->keys, &ctx->subject,
+                        ngx_http_consent_cstr(&scf->realm),
+                        ngx_time() + NGX_HTTP_CONSENT_GATED_TTL, text);
+    if (len == 0) {
+        return NGX_ERROR;
+    }
+
+    value.data = text;
+    value.len = len;
+
+    return ngx_http_consent_set_cookie(r, &name, &value,
+                                       NGX_HTTP_CONSENT_GATED_TTL);
+}
+
+
+ngx_int_t
+ngx_http_consent_clear_gated(ngx_http_request_t *r)
+{
+    ngx_str_t  name, value;
+
+    if (ngx_http_consent_gated_name(r, &name) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_str_null(&value);
+
+    return ngx_http_consent_set_cookie(r, &name, &value, 0);
+}

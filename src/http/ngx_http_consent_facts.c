@@ -1,0 +1,548 @@
+/*
+ * Copyright (c) 2026 Consent Gate contributors
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+
+#include "ngx_http_consent_gate_module.h"
+
+
+#define NGX_HTTP_CONSENT_MAX_ACCOUNT  1024      /* bytes of an account's id */
+
+
+static ngx_uint_t ngx_http_consent_truth(ngx_str_t *value);
+static ngx_int_t ngx_http_consent_exempted(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_http_consent_loc_conf_t *lcf);
+static ngx_int_t ngx_http_consent_overridden(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_http_consent_loc_conf_t *lcf);
+static ngx_int_t ngx_http_consent_place(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_http_consent_loc_conf_t *lcf);
+static ngx_int_t ngx_http_consent_who(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_http_consent_loc_conf_t *lcf);
+static void ngx_http_consent_header(ngx_http_consent_headers_t *headers,
+    ngx_table_elt_t *h);
+
+
+ngx_uint_t
+ngx_http_consent_mode(ngx_http_request_t *r, ngx_http_consent_loc_conf_t *lcf)
+{
+    ngx_str_t  value;
+
+    if (lcf->mode != NGX_HTTP_CONSENT_MODE_VARIABLE) {
+        return lcf->mode;
+    }
+
+    if (ngx_http_complex_value(r, lcf->mode_value, &value) != NGX_OK) {
+        return CG_MODE_ON;
+    }
+
+    if (value.len == 6 && ngx_strncmp(value.data, "report", 6) == 0) {
+        return CG_MODE_REPORT;
+    }
+
+    if (value.len == 0
+        || (value.len == 1 && value.data[0] == '0')
+        || (value.len == 3 && ngx_strncmp(value.data, "off", 3) == 0))
+    {
+        return CG_MODE_OFF;
+    }
+
+    if ((value.len == 1 && value.data[0] == '1')
+        || (value.len == 2 && ngx_strncmp(value.data, "on", 2) == 0))
+    {
+        return CG_MODE_ON;
+    }
+
+    /* a slip in a map must not open the gate */
+
+    ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
+                  "consent_gate: \"%V\" is not \"on\", \"off\" or \"report\", "
+                  "taken as \"on\"", &value);
+
+    return CG_MODE_ON;
+}
+
+
+ngx_uint_t
+ngx_http_consent_is_page(ngx_http_consent_srv_conf_t *scf, ngx_str_t *uri)
+{
+    if (scf->page.len && uri->len == scf->page.len
+        && ngx_memcmp(uri->data, scf->page.data, uri->len) == 0)
+    {
+        return 1;
+    }
+
+    return scf->age_page.len && uri->len == scf->age_page.len
+           && ngx_memcmp(uri->data, scf->age_page.data, uri->len) == 0;
+}
+
+
+/*
+ * r->uri is the client's as long as valid_unparsed_uri says so; a rewrite or
+ * an internal redirect clears it. Then the request line is parsed again, as
+ * ngx_http_process_request_uri() does.
+ */
+
+ngx_int_t
+ngx_http_consent_client_uri(ngx_http_request_t *r, ngx_str_t *uri)
+{
+    ngx_http_request_t        *scratch;
+    ngx_http_core_srv_conf_t  *cscf;
+
+    if (r->valid_unparsed_uri) {
+        *uri = r->uri;
+        return NGX_OK;
+    }
+
+    scratch = ngx_pcalloc(r->pool, sizeof(ngx_http_request_t));
+    if (scratch == NULL) {
+        return NGX_ERROR;
+    }
+
+    scratch->connection = r->connection;
+    scratch->pool = r->pool;
+    scratch->uri_start = ngx_pnalloc(r->pool, r->unparsed_uri.len + 1);
+    scratch->uri.data = ngx_pnalloc(r->pool, r->unparsed_uri.len + 2);
+
+    if (scratch->uri_start == NULL || scratch->uri.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    /* the parser looks at one byte behind the end */
+
+    ngx_memcpy(scratch->uri_start, r->unparsed_uri.data, r->unparsed_uri.len);
+    scratch->uri_end = scratch->uri_start + r->unparsed_uri.len;
+    *scratch->uri_end = ' ';
+
+    cscf = ngx_http_get_module_srv_conf(r, ngx_http_core_module);
+
+    if (r->unparsed_uri.len == 0 || r->unparsed_uri.data[0] != '/'
+        || ngx_http_parse_complex_uri(scratch, cscf->merge_slashes) != NGX_OK)
+    {
+        ngx_str_set(uri, "/");
+        return NGX_OK;
+    }
+
+    *uri = scratch->uri;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_consent_gather(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
+{
+    cg_facts_t                   *facts;
+    ngx_int_t                     rc;
+    ngx_http_consent_loc_conf_t  *lcf;
+    ngx_http_consent_srv_conf_t  *scf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_consent_gate_module);
+    scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
+
+    facts = &ctx->facts;
+
+    if (ngx_http_consent_client_uri(r, &ctx->uri) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ctx->page = ngx_http_consent_is_page(scf, &ctx->uri);
+
+    facts->own = ctx->page || lcf->api;
+    facts->preflight = (r->method == NGX_HTTP_OPTIONS);
+
+    if (!facts->own) {
+        rc = ngx_http_consent_exempted(r, ctx, lcf);
+
+        if (rc == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+
+        facts->exempt = (rc == NGX_OK);
+    }
+
+    if (ngx_http_consent_place(r, ctx, lcf) != NGX_OK
+        || ngx_http_consent_who(r, ctx, lcf) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ctx->gathered = 1;
+
+    return NGX_OK;
+}
+
+
+/* A value is true unless it is empty or "0", as everywhere in nginx. */
+
+static ngx_uint_t
+ngx_http_consent_truth(ngx_str_t *value)
+{
+    return value->len && (value->len != 1 || value->data[0] != '0');
+}
+
+
+static ngx_int_t
+ngx_http_consent_exempted(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
+    ngx_http_consent_loc_conf_t *lcf)
+{
+    ngx_str_t                  value;
+    ngx_uint_t                 i;
+    ngx_http_complex_value_t  *cv;
+
+    static ngx_str_t  acme = ngx_string("/.well-known/acme-challenge/");
+
+    /* RFC 8555, 8.3: a certificate must not depend on a consent */
+
+    if (ctx->uri.len > acme.len
+        && ngx_strncmp(ctx->uri.data, acme.data, acme.len) == 0)
+    {
+        return NGX_OK;
+    }
+
+    if (lcf->exempt) {
+        cv = lcf->exempt->elts;
+
+        for (i = 0; i < lcf->exempt->nelts; i++) {
+            if (ngx_http_complex_value(r, &cv[i], &value) != NGX_OK) {
+                return NGX_ERROR;
+            }
+
+            if (ngx_http_consent_truth(&value)) {
+                return NGX_OK;
+            }
+        }
+    }
+
+#if (NGX_PCRE)
+
+    if (lcf->exempt_uri_regex
+        && ngx_regex_exec(lcf->exempt_uri_regex, &ctx->uri, NULL, 0) >= 0)
+    {
+        return NGX_OK;
+    }
+
+    if (lcf->exempt_agent_regex && r->headers_in.user_agent
+        && ngx_regex_exec(lcf->exempt_agent_regex,
+                          &r->headers_in.user_agent->value, NULL, 0)
+           >= 0)
+    {
+        return NGX_OK;
+    }
+
+#endif
+
+    return NGX_DECLINED;
+}
+
+
+/*
+ * The country that a tester asks for. Who is not allowed to gets what
+ * everyone gets.
+ */
+
+static ngx_int_t
+ngx_http_consent_overridden(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
+    ngx_http_consent_loc_conf_t *lcf)
+{
+    cg_cc_t                      country;
+    ngx_str_t                    value;
+    ngx_http_consent_headers_t  *headers;
+
+    if (lcf->override_allow == NULL) {
+        return NGX_DECLINED;
+    }
+
+    if (ngx_http_complex_value(r, lcf->override_allow, &value) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (!ngx_http_consent_truth(&value)) {
+        return NGX_DECLINED;
+    }
+
+    headers = ngx_http_consent_headers(r, ctx);
+    if (headers == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (headers->override_country.len == 0) {
+        return NGX_DECLINED;
+    }
+
+    country = cg_country_setting(
+                       ngx_http_consent_cstr(&headers->override_country));
+
+    if (country == CG_CC_UNKNOWN) {
+        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                      "consent_override: \"%V\" is not a country",
+                      &headers->override_country);
+        return NGX_DECLINED;
+    }
+
+    ctx->facts.country = country;
+    ctx->facts.overridden = 1;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_consent_place(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
+    ngx_http_consent_loc_conf_t *lcf)
+{
+    ngx_int_t                      rc;
+    ngx_str_t                      value;
+    ngx_http_consent_main_conf_t  *mcf;
+
+    rc = ngx_http_consent_overridden(r, ctx, lcf);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
+    if (lcf->country) {
+        if (ngx_http_complex_value(r, lcf->country, &value) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        ctx->facts.country = cg_country_parse(ngx_http_consent_cstr(&value));
+
+        return NGX_OK;
+    }
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
+
+    if (mcf->geo) {
+        ctx->facts.country = cg_geo_country(mcf->geo->db,
+                                            r->connection->sockaddr);
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * The account if there is one; on the way to an answer the account that was
+ * gated; else the visitor of this browser. A tester is none of them.
+ */
+
+static ngx_int_t
+ngx_http_consent_who(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
+    ngx_http_consent_loc_conf_t *lcf)
+{
+    ngx_int_t  rc;
+
+    if (lcf->subject) {
+        if (ngx_http_complex_value(r, lcf->subject, &ctx->account) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        if (ctx->account.len > NGX_HTTP_CONSENT_MAX_ACCOUNT) {
+            ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
+                          "consent_subject: a value of %uz bytes is ignored",
+                          ctx->account.len);
+            ngx_str_null(&ctx->account);
+        }
+    }
+
+    rc = ngx_http_consent_read_visitor(r, ctx);
+
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    if (ctx->account.len) {
+        ctx->facts.subject = CG_SUBJECT_ACCOUNT;
+
+    } else if (ctx->facts.own
+               && ngx_http_consent_read_gated(r, ctx) == NGX_OK)
+    {
+        ctx->facts.subject = ctx->subject.kind;
+        return NGX_OK;
+
+    } else if (ctx->has_visitor) {
+        ctx->facts.subject = CG_SUBJECT_VISITOR;
+    }
+
+    if (ctx->facts.overridden && ctx->facts.subject != CG_SUBJECT_NONE) {
+        ctx->facts.subject = CG_SUBJECT_TEST;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_consent_derive(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
+{
+    u_char                        *p;
+    cg_str_t                       id, realm;
+    ngx_http_consent_srv_conf_t   *scf;
+    ngx_http_consent_main_conf_t  *mcf;
+
+    if (ctx->derived) {
+        return NGX_OK;
+    }
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
+    scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
+
+    realm = ngx_http_consent_cstr(&scf->realm);
+
+    if (ctx->account.len) {
+        id = ngx_http_consent_cstr(&ctx->account);
+
+    } else {
+        id.data = ctx->visitor;
+        id.len = CG_VISITOR_ID_LEN;
+    }
+
+    if (ctx->facts.subject == CG_SUBJECT_TEST) {
+
+        /* one kind for two sorts of ids: the first byte tells them apart */
+
+        p = ngx_pnalloc(r->pool, id.len + 1);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        *p = ctx->account.len ? 'a' : 'v';
+        ngx_memcpy(p + 1, id.data, id.len);
+        id.data = p;
+        id.len++;
+    }
+
+    if (!cg_subject_derive(&ctx->subject, mcf->keys, ctx->facts.subject, realm,
+                           id))
+    {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "consent gate: libcrypto failed to make a pseudonym");
+        return NGX_ERROR;
+    }
+
+    ctx->derived = 1;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_consent_header(ngx_http_consent_headers_t *headers,
+    ngx_table_elt_t *h)
+{
+    ngx_uint_t  i;
+
+    static const struct {
+        ngx_str_t  name;
+        size_t     offset;
+    } names[] = {
+#define ngx_http_consent_name(s, field)                                       \
+        { ngx_string(s), offsetof(ngx_http_consent_headers_t, field) }
+
+        ngx_http_consent_name("accept", accept),
+        ngx_http_consent_name("origin", origin),
+        ngx_http_consent_name("sec-gpc", gpc),
+        ngx_http_consent_name("sec-fetch-mode", sec_fetch_mode),
+        ngx_http_consent_name("sec-fetch-dest", sec_fetch_dest),
+        ngx_http_consent_name("sec-fetch-site", sec_fetch_site),
+        ngx_http_consent_name("accept-language", accept_language),
+        ngx_http_consent_name("x-requested-with", x_requested_with),
+        ngx_http_consent_name("x-consent-country", override_country)
+    };
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (h->key.len == names[i].name.len
+            && ngx_strncmp(h->lowcase_key, names[i].name.data, h->key.len)
+               == 0)
+        {
+            *(ngx_str_t *) ((u_char *) headers + names[i].offset) = h->value;
+            return;
+        }
+    }
+}
+
+
+ngx_http_consent_headers_t *
+ngx_http_consent_headers(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    if (ctx->headers) {
+        return ctx->headers;
+    }
+
+    ctx->headers = ngx_pcalloc(r->pool, sizeof(ngx_http_consent_headers_t));
+    if (ctx->headers == NULL) {
+        return NULL;
+    }
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            switch (h[i].key.len) {
+
+            case 6:
+            case 7:
+            case 14:
+            case 15:
+            case 16:
+            case 17:
+                ngx_http_consent_header(ctx->headers, &h[i]);
+            }
+        }
+    }
+
+    return ctx->headers;
+}
+
+
+ngx_int_t
+ngx_http_consent_classify(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
+{
+    cg_request_t                 rq;
+    ngx_str_t                    host;
+    ngx_http_consent_headers_t  *h;
+
+    if (ctx->classified) {
+        return NGX_OK;
+    }
+
+    h = ngx_http_consent_headers(r, ctx);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    rq.safe = (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD)) != 0;
+    rq.websocket = r->headers_in.upgrade
+                   && ngx_strcasestrn(r->headers_in.upgrade->value.data,
+                                      "websocket", 9 - 1)
+                      != NULL;
+    rq.sec_fetch_mode = ngx_http_consent_cstr(&h->sec_fetch_mode);
+    rq.sec_fetch_dest = ngx_http_consent_cstr(&h->sec_fetch_dest);
+    rq.x_requested_with = ngx_http_consent_cstr(&h->x_requested_with);
+    rq.accept = ngx_http_consent_cstr(&h->accept);
+    rq.path = ngx_http_consent_cstr(&ctx->uri);
+
+    ctx->facts.klass = cg_classify(&rq);
+
+    ctx->facts.gpc = (h->gpc.len == 1 && h->gpc.data[0] == '1');
+
+    if (h->sec_fetch_site.len) {
+        ctx->facts.cross_site = (h->sec_fetch_site.len == 10
+                                 && ngx_strncmp(h->sec_fetch_site.data,
+                                                "cross-site", 10) == 0);
+
+    } else if (h->origin.len && r->headers_in.host) {
+        host = r->headers_in.host->value;
+        ctx->facts.cross_site = !cg_origin_matches(
+                                             ngx_http_consent_cstr(&h->origin),
+                                             ngx_http_consent_cstr(&host));
+    }
+
+    ctx->classified = 1;
+
+    return NGX_OK;
+}

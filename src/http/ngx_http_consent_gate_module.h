@@ -1,0 +1,388 @@
+/*
+ * Copyright (c) 2026 Consent Gate contributors
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+
+#ifndef NGX_HTTP_CONSENT_GATE_MODULE_H
+#define NGX_HTTP_CONSENT_GATE_MODULE_H
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "../core/cg_event.h"
+#include "../core/cg_token.h"
+#include "../geo/cg_geo.h"
+#include "../store/ngx_consent_store.h"
+
+
+#define NGX_HTTP_CONSENT_VERSION  "0.1.0"
+
+#define NGX_HTTP_CONSENT_FORM_TTL   7200    /* seconds a form may stay open */
+#define NGX_HTTP_CONSENT_GATED_TTL  600     /* seconds from gate to page */
+#define NGX_HTTP_CONSENT_MAX_BODY   32768   /* bytes of a POST to the API */
+#define NGX_HTTP_CONSENT_RETRY      5       /* seconds, of Retry-After */
+
+
+typedef struct {
+    ngx_str_t                  name;
+    unsigned                   acknowledge:1;  /* kind: acknowledge or accept */
+    cg_policy_t                policy;         /* static parameters */
+} ngx_http_consent_document_t;
+
+
+typedef struct {
+    ngx_str_t                  name;
+    ngx_str_t                  title;
+    unsigned                   necessary:1;
+    unsigned                   gpc_deny:1;
+} ngx_http_consent_purpose_t;
+
+
+/* A country database of the configuration, and its watch in a worker. */
+
+typedef struct {
+    ngx_str_t                  path;
+    ngx_msec_t                 reload;
+    cg_geo_t                  *db;
+    ngx_event_t                timer;
+    unsigned                   failed:1;    /* the new file was reported */
+} ngx_http_consent_geo_t;
+
+
+typedef struct {
+    ngx_consent_store_conf_t  *store;
+    ngx_consent_store_t       *client;      /* of this worker */
+    cg_keys_t                 *keys;
+    ngx_http_consent_geo_t    *geo;
+
+    ngx_uint_t                 ndocs;
+    ngx_http_consent_document_t  docs[CG_MAX_DOCUMENTS];
+    ngx_uint_t                 npurposes;
+    ngx_http_consent_purpose_t   purposes[CG_MAX_PURPOSES];
+
+    ngx_array_t                variables;   /* ngx_uint_t: indexes in use */
+    unsigned                   record_variables:1;  /* one needs the record */
+} ngx_http_consent_main_conf_t;
+
+
+typedef struct {
+    ngx_str_t                  realm;
+    ngx_str_t                  page;
+    ngx_str_t                  age_page;
+
+    ngx_str_t                  cookie;          /* empty: by the default */
+    time_t                     cookie_max_age;
+    ngx_str_t                  cookie_domain;
+    ngx_uint_t                 cookie_secure;   /* auto, on, off */
+} ngx_http_consent_srv_conf_t;
+
+
+typedef struct {
+    ngx_uint_t                 mode;            /* cg_mode_e, or ..._VARIABLE */
+    ngx_http_complex_value_t  *mode_value;
+
+    ngx_http_complex_value_t  *country;
+    ngx_http_complex_value_t  *subject;
+    ngx_array_t               *territory;       /* ngx_str_t: its words */
+    ngx_array_t               *require;         /* ngx_str_t: documents */
+    ngx_array_t               *require_purpose; /* ngx_str_t */
+    ngx_uint_t                 unknown_country; /* 1: gate */
+    ngx_uint_t                 closed;          /* 1: on_error closed */
+    ngx_uint_t                 refuse_status;
+
+    ngx_array_t               *exempt;          /* complex values */
+    ngx_array_t               *exempt_uri;      /* ngx_str_t: patterns */
+    ngx_array_t               *exempt_agent;
+#if (NGX_PCRE)
+    ngx_regex_t               *exempt_uri_regex;
+    ngx_regex_t               *exempt_agent_regex;
+#endif
+
+    ngx_http_complex_value_t  *override_allow;
+    ngx_http_complex_value_t  *explain;
+
+    cg_settings_t              settings;        /* made of the above */
+    unsigned                   api:1;
+} ngx_http_consent_loc_conf_t;
+
+#define NGX_HTTP_CONSENT_MODE_VARIABLE  (CG_MODE_REPORT + 1)
+
+#define NGX_HTTP_CONSENT_SECURE_AUTO    0
+#define NGX_HTTP_CONSENT_SECURE_ON      1
+#define NGX_HTTP_CONSENT_SECURE_OFF     2
+
+
+/* The request headers that matter, collected in one walk over the list. */
+
+typedef struct {
+    ngx_str_t                  sec_fetch_mode;
+    ngx_str_t                  sec_fetch_dest;
+    ngx_str_t                  sec_fetch_site;
+    ngx_str_t                  accept;
+    ngx_str_t                  accept_language;
+    ngx_str_t                  x_requested_with;
+    ngx_str_t                  origin;
+    ngx_str_t                  override_country;
+    ngx_str_t                  gpc;
+} ngx_http_consent_headers_t;
+
+
+/*
+ * Of one client request: lives in the main request's pool inside a cleanup
+ * record, by which it is found again when an internal redirect has cleared
+ * r->ctx.
+ */
+
+typedef struct {
+    ngx_http_request_t           *request;
+    ngx_http_consent_loc_conf_t  *decided;     /* location that decided last */
+    ngx_table_elt_t              *explain;     /* the header sent with a pass */
+    ngx_http_consent_headers_t   *headers;     /* NULL: not walked yet */
+
+    cg_facts_t                    facts;
+    cg_decision_t                 decision;
+    cg_decision_t                 would;       /* if it were not our page */
+    ngx_uint_t                    mode;        /* cg_mode_e */
+    uint8_t                       country[2];
+
+    ngx_str_t                     uri;         /* the client's, normalized */
+    ngx_str_t                     account;     /* the id of an account */
+    uint8_t                       visitor[CG_VISITOR_ID_LEN];
+    cg_subject_t                  subject;     /* valid if `derived` */
+    ngx_consent_call_t            call;
+
+    ngx_str_t                     token;       /* the form token, once made */
+    struct ngx_http_consent_change_s  *change; /* a POST under way */
+
+    unsigned                      gathered:1;
+    unsigned                      waiting:1;
+    unsigned                      looked_up:1;
+    unsigned                      derived:1;
+    unsigned                      classified:1;
+    unsigned                      has_visitor:1;   /* a valid visitor id */
+    unsigned                      cookie_sent:1;   /* came with the request */
+    unsigned                      gated:1;     /* subject by the gated cookie */
+    unsigned                      page:1;      /* our page or age page */
+    unsigned                      page_headers:1;  /* sent with this answer */
+    unsigned                      done:1;      /* a decision is there */
+} ngx_http_consent_ctx_t;
+
+
+extern ngx_module_t  ngx_http_consent_gate_module;
+
+
+/* A cg_str_t that points where an ngx_str_t points, and the reverse. */
+
+#define ngx_http_consent_cstr(s)                                              \
+    ((cg_str_t) { (s)->len, (s)->data })
+
+static ngx_inline ngx_str_t
+ngx_http_consent_nstr(cg_str_t s)
+{
+    ngx_str_t  n;
+
+    n.len = s.len;
+    n.data = (u_char *) s.data;
+
+    return n;
+}
+
+
+/* ngx_http_consent_handler.c */
+
+/* Decides in the precontent phase. */
+ngx_int_t ngx_http_consent_handler(ngx_http_request_t *r);
+/* The context of the main request, over internal redirects; or NULL. */
+ngx_http_consent_ctx_t *ngx_http_consent_get_ctx(ngx_http_request_t *r);
+/* Forgets the record that was read, so that the next run reads it again. */
+void ngx_http_consent_forget(ngx_http_consent_ctx_t *ctx);
+
+
+/* ngx_http_consent_facts.c */
+
+/*
+ * Finds out what does not need the store. Done once for each client request,
+ * from the client's own URI. NGX_ERROR when out of memory.
+ */
+ngx_int_t ngx_http_consent_gather(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
+/* The class of the request, cross-site and GPC: walks the headers once. */
+ngx_int_t ngx_http_consent_classify(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
+/* The headers, walked once. NULL when out of memory. */
+ngx_http_consent_headers_t *ngx_http_consent_headers(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
+/* The subject's pseudonym, derived once. NGX_ERROR when libcrypto fails. */
+ngx_int_t ngx_http_consent_derive(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
+/* What the gate is at this location: on, off or report. */
+ngx_uint_t ngx_http_consent_mode(ngx_http_request_t *r,
+    ngx_http_consent_loc_conf_t *lcf);
+/* Whether the client's URI is that of the page or age page. */
+ngx_uint_t ngx_http_consent_is_page(ngx_http_consent_srv_conf_t *scf,
+    ngx_str_t *uri);
+/* The client's URI, normalized, whatever rewrites have made of r->uri. */
+ngx_int_t ngx_http_consent_client_uri(ngx_http_request_t *r, ngx_str_t *uri);
+
+
+/* ngx_http_consent_cookie.c */
+
+/* The first value of our cookie that `open` takes; NGX_DECLINED: none. */
+typedef ngx_uint_t (*ngx_http_consent_open_pt)(ngx_http_consent_ctx_t *ctx,
+    cg_str_t value);
+
+ngx_int_t ngx_http_consent_read_visitor(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
+ngx_int_t ngx_http_consent_read_gated(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
+/* A new visitor: random bytes, and the cookie for the session. */
+ngx_int_t ngx_http_consent_new_visitor(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
+/* Sends the visitor cookie for its full life: the visitor has answered. */
+ngx_int_t ngx_http_consent_keep_visitor(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
+/* Sends the ten-minute cookie that names the gated account. */
+ngx_int_t ngx_http_consent_send_gated(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
+/* Takes that cookie back. */
+ngx_int_t ngx_http_consent_clear_gated(ngx_http_request_t *r);
+
+
+/* ngx_http_consent_answer.c */
+
+/* The gate's own answer to an action other than pass; finalizes r. */
+ngx_int_t ngx_http_consent_answer(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, cg_action_e action);
+/* Adds a response header; key and value must live as long as r. */
+ngx_table_elt_t *ngx_http_consent_add_header(ngx_http_request_t *r,
+    const char *key, ngx_str_t *value);
+/* The headers that every answer of ours has: no-store and the like. */
+ngx_int_t ngx_http_consent_own_headers(ngx_http_request_t *r);
+/* Sends a body that lives as long as r. Returns what to finalize with. */
+ngx_int_t ngx_http_consent_send(ngx_http_request_t *r, ngx_uint_t status,
+    const char *type, ngx_str_t *body);
+/*
+ * "/page?return=...&need=...", in the pool of r. `problem` (or NULL) becomes
+ * another argument.
+ */
+ngx_int_t ngx_http_consent_page_args(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, cg_str_t back, cg_docs_t need,
+    const char *problem, ngx_str_t *args);
+/* The Consent-Gate header, when the location asks for it. */
+ngx_int_t ngx_http_consent_explain(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
+/* The names of a set of documents, with commas between. */
+void ngx_http_consent_doc_names(ngx_http_consent_main_conf_t *mcf,
+    cg_docs_t docs, cg_out_t *out);
+/* A set of documents from names with commas between; others are ignored. */
+cg_docs_t ngx_http_consent_doc_set(ngx_http_consent_main_conf_t *mcf,
+    cg_str_t names);
+/* problem+json (RFC 9457) with the members that the design lists. */
+ngx_int_t ngx_http_consent_problem(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_uint_t status, const char *type,
+    const char *title, const char *detail, cg_str_t reason, cg_docs_t missing);
+
+
+/* ngx_http_consent_variables.c */
+
+ngx_int_t ngx_http_consent_add_variables(ngx_conf_t *cf);
+/* After the configuration: which of ours are in use. */
+ngx_int_t ngx_http_consent_find_variables(ngx_cycle_t *cycle,
+    ngx_http_consent_main_conf_t *mcf);
+/* Values that were read before the decision are read again after it. */
+void ngx_http_consent_flush_variables(ngx_http_request_t *r,
+    ngx_http_consent_main_conf_t *mcf);
+/* The checked path to return to, from the query; "/" otherwise. */
+cg_str_t ngx_http_consent_return(ngx_http_request_t *r);
+/* The documents that the page of this request is about. */
+cg_docs_t ngx_http_consent_asked(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
+/* The language asked for. Returns its length. */
+size_t ngx_http_consent_locale(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, uint8_t locale[CG_MAX_LOCALE]);
+/* The form token for `asked`, made once. NGX_DECLINED: no subject. */
+ngx_int_t ngx_http_consent_form_token(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, cg_docs_t asked, ngx_str_t *token);
+
+
+/* ngx_http_consent_api.c */
+
+char *ngx_http_consent_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+/* Sends a problem of the API; what to finalize with. */
+ngx_int_t ngx_http_consent_api_problem(ngx_http_request_t *r,
+    ngx_uint_t status, const char *type, const char *title,
+    const char *detail, cg_docs_t missing);
+
+
+/* ngx_http_consent_body.c: what a POST brings */
+
+typedef struct {
+    cg_str_t                   token;
+    cg_str_t                   back;         /* return=, checked */
+    cg_docs_t                  documents;    /* ticked */
+    cg_purposes_t              purposes;     /* granted */
+    unsigned                   json:1;       /* else a form */
+    unsigned                   unknown:1;    /* a name we do not have */
+} ngx_http_consent_post_t;
+
+/*
+ * Reads a form or JSON out of the request's body. NGX_OK, or the status to
+ * answer with: 400, 413, 415, 500.
+ */
+ngx_int_t ngx_http_consent_parse_body(ngx_http_request_t *r,
+    ngx_http_consent_post_t *post);
+
+
+/* ngx_http_consent_post.c: accept and decline */
+
+/* Content handler of a POST; `what` is CG_EVENT_ACCEPT or _DECLINE. */
+ngx_int_t ngx_http_consent_post(ngx_http_request_t *r, cg_event_e what);
+
+
+/* ngx_http_consent_geo.c */
+
+char *ngx_http_consent_geoip(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+/* Starts the watch of the file in a worker. */
+void ngx_http_consent_geo_watch(ngx_http_consent_geo_t *geo,
+    ngx_cycle_t *cycle);
+
+
+/* ngx_http_consent_conf.c: the setters of directives */
+
+char *ngx_http_consent_gate(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_consent_key_file(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_consent_document(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_consent_purpose(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_consent_realm(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_consent_uri(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_consent_visitor_cookie(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_consent_subject(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+/* As ngx_conf_set_enum_slot, with the directive's name in the message. */
+char *ngx_http_consent_enum(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_consent_words(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_consent_exempt(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_consent_override(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* ngx_http_consent_store_conf.c: the block consent_store */
+
+char *ngx_http_consent_store(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+/* ngx_http_consent_merge.c: merging, and checks of the whole */
+
+void *ngx_http_consent_create_main_conf(ngx_conf_t *cf);
+char *ngx_http_consent_init_main_conf(ngx_conf_t *cf, void *conf);
+void *ngx_http_consent_create_srv_conf(ngx_conf_t *cf);
+char *ngx_http_consent_merge_srv_conf(ngx_conf_t *cf, void *parent,
+    void *child);
+void *ngx_http_consent_create_loc_conf(ngx_conf_t *cf);
+char *ngx_http_consent_merge_loc_conf(ngx_conf_t *cf, void *parent,
+    void *child);
+
+#endif /* NGX_HTTP_CONSENT_GATE_MODULE_H */

@@ -1,0 +1,464 @@
+/*
+ * Copyright (c) 2026 Consent Gate contributors
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+
+#include "ngx_http_consent_gate_module.h"
+
+
+typedef enum {
+    NGX_HTTP_CONSENT_NEED_NOTHING = 0,
+    NGX_HTTP_CONSENT_NEED_POLICIES,
+    NGX_HTTP_CONSENT_NEED_RECORD
+} ngx_http_consent_need_e;
+
+
+static ngx_http_consent_ctx_t *ngx_http_consent_create_ctx(
+    ngx_http_request_t *r);
+static void ngx_http_consent_cleanup(void *data);
+static ngx_int_t ngx_http_consent_prepare(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_http_consent_loc_conf_t *lcf);
+static ngx_uint_t ngx_http_consent_stranger(ngx_http_consent_ctx_t *ctx,
+    ngx_http_consent_loc_conf_t *lcf);
+static ngx_http_consent_need_e ngx_http_consent_needs(
+    ngx_http_consent_ctx_t *ctx, ngx_http_consent_main_conf_t *mcf,
+    ngx_http_consent_loc_conf_t *lcf);
+static ngx_int_t ngx_http_consent_ask(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_http_consent_need_e need);
+static ngx_int_t ngx_http_consent_wait(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
+static void ngx_http_consent_answered(ngx_consent_call_t *call);
+static void ngx_http_consent_learn(ngx_http_consent_ctx_t *ctx);
+static ngx_int_t ngx_http_consent_conclude(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_http_consent_loc_conf_t *lcf);
+static void ngx_http_consent_suppose(ngx_http_consent_ctx_t *ctx,
+    ngx_http_consent_main_conf_t *mcf, ngx_http_consent_loc_conf_t *lcf);
+static ngx_int_t ngx_http_consent_show_page(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
+
+
+/*
+ * A request passes with NGX_DECLINED and never with NGX_OK. It waits for the
+ * store with NGX_AGAIN, which the generic phase checker takes as "come back":
+ * the whole handler then runs again and finds its context.
+ */
+
+ngx_int_t
+ngx_http_consent_handler(ngx_http_request_t *r)
+{
+    ngx_int_t                     rc;
+    ngx_http_consent_ctx_t       *ctx;
+    ngx_http_consent_loc_conf_t  *lcf;
+    ngx_http_consent_srv_conf_t  *scf;
+
+    if (r != r->main) {
+        return NGX_DECLINED;
+    }
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_consent_gate_module);
+
+    if (lcf->mode == CG_MODE_OFF && !lcf->api) {
+        scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
+
+        if (!ngx_http_consent_is_page(scf, &r->uri)) {
+            return NGX_DECLINED;
+        }
+    }
+
+    ctx = ngx_http_consent_get_ctx(r);
+
+    if (ctx == NULL) {
+        ctx = ngx_http_consent_create_ctx(r);
+        if (ctx == NULL) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+
+    if (ctx->waiting) {
+        return NGX_AGAIN;
+    }
+
+    rc = ngx_http_consent_prepare(r, ctx, lcf);
+
+    if (rc == NGX_AGAIN) {
+        return NGX_AGAIN;
+    }
+
+    if (rc != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_consent_conclude(r, ctx, lcf);
+}
+
+
+/*
+ * The way of ngx_http_realip_get_module_ctx(): an internal redirect clears
+ * r->ctx, the pool keeps its cleanups.
+ */
+
+ngx_http_consent_ctx_t *
+ngx_http_consent_get_ctx(ngx_http_request_t *r)
+{
+    ngx_pool_cleanup_t      *cln;
+    ngx_http_consent_ctx_t  *ctx;
+
+    r = r->main;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_consent_gate_module);
+
+    if (ctx || !(r->internal || r->filter_finalize)) {
+        return ctx;
+    }
+
+    for (cln = r->pool->cleanup; cln; cln = cln->next) {
+        if (cln->handler == ngx_http_consent_cleanup) {
+            ctx = cln->data;
+            ngx_http_set_ctx(r, ctx, ngx_http_consent_gate_module);
+            return ctx;
+        }
+    }
+
+    return NULL;
+}
+
+
+static ngx_http_consent_ctx_t *
+ngx_http_consent_create_ctx(ngx_http_request_t *r)
+{
+    ngx_pool_cleanup_t      *cln;
+    ngx_http_consent_ctx_t  *ctx;
+
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_consent_ctx_t));
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    ctx = cln->data;
+    ngx_memzero(ctx, sizeof(ngx_http_consent_ctx_t));
+
+    ctx->request = r;
+    ctx->facts.record = &ctx->call.record;
+
+    cln->handler = ngx_http_consent_cleanup;
+    ngx_http_set_ctx(r, ctx, ngx_http_consent_gate_module);
+
+    return ctx;
+}
+
+
+/* The client is gone: the reply, when it comes, is nobody's. */
+
+static void
+ngx_http_consent_cleanup(void *data)
+{
+    ngx_http_consent_ctx_t *ctx = data;
+
+    ngx_consent_store_cancel(&ctx->call);
+}
+
+
+void
+ngx_http_consent_forget(ngx_http_consent_ctx_t *ctx)
+{
+    ctx->looked_up = 0;
+    ctx->facts.lookup = CG_LOOKUP_NONE;
+    ngx_str_null(&ctx->token);
+}
+
+
+/* Collects the facts. NGX_OK: go on to decide. */
+
+static ngx_int_t
+ngx_http_consent_prepare(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
+    ngx_http_consent_loc_conf_t *lcf)
+{
+    ngx_http_consent_need_e        need;
+    ngx_http_consent_main_conf_t  *mcf;
+
+    if (!ctx->gathered && ngx_http_consent_gather(r, ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ctx->mode = ngx_http_consent_mode(r, lcf);
+    ctx->facts.error_page = (r->err_status >= NGX_HTTP_BAD_REQUEST);
+
+    if (ctx->mode == CG_MODE_OFF && !ctx->facts.own) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_consent_stranger(ctx, lcf)) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_consent_classify(r, ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
+
+    need = ngx_http_consent_needs(ctx, mcf, lcf);
+
+    if (need == NGX_HTTP_CONSENT_NEED_NOTHING || ctx->looked_up) {
+        return NGX_OK;
+    }
+
+    return ngx_http_consent_ask(r, ctx, need);
+}
+
+
+/*
+ * Outside by address, nobody we know, and no purpose that could be refused:
+ * the way most requests of most sites take, for which not even the class
+ * matters.
+ */
+
+static ngx_uint_t
+ngx_http_consent_stranger(ngx_http_consent_ctx_t *ctx,
+    ngx_http_consent_loc_conf_t *lcf)
+{
+    cg_facts_t     *facts;
+    cg_settings_t  *s;
+
+    facts = &ctx->facts;
+    s = &lcf->settings;
+
+    return facts->subject == CG_SUBJECT_NONE
+           && !facts->own
+           && s->purposes == 0
+           && facts->country != CG_CC_UNKNOWN
+           && facts->country < CG_CC_ANONYMIZER
+           && !facts->anonymizer
+           && !cg_territory_has(&s->territory, facts->country);
+}
+
+
+static ngx_http_consent_need_e
+ngx_http_consent_needs(ngx_http_consent_ctx_t *ctx,
+    ngx_http_consent_main_conf_t *mcf, ngx_http_consent_loc_conf_t *lcf)
+{
+    cg_facts_t  *facts;
+
+    facts = &ctx->facts;
+
+    if (!facts->own
+        && (facts->preflight || facts->exempt || facts->error_page))
+    {
+        return NGX_HTTP_CONSENT_NEED_NOTHING;
+    }
+
+    if (facts->subject != CG_SUBJECT_NONE
+        && (facts->own || mcf->record_variables
+            || cg_decide_needs_record(facts, &lcf->settings)))
+    {
+        return NGX_HTTP_CONSENT_NEED_RECORD;
+    }
+
+    return ngx_consent_store_policies_read(mcf->client)
+           ? NGX_HTTP_CONSENT_NEED_NOTHING : NGX_HTTP_CONSENT_NEED_POLICIES;
+}
+
+
+static ngx_int_t
+ngx_http_consent_ask(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
+    ngx_http_consent_need_e need)
+{
+    ngx_int_t                      rc;
+    ngx_consent_call_t            *call;
+    ngx_http_consent_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
+
+    call = &ctx->call;
+    call->done = ngx_http_consent_answered;
+    call->data = ctx;
+    call->subject = NULL;
+
+    if (need == NGX_HTTP_CONSENT_NEED_POLICIES) {
+        rc = ngx_consent_store_fetch(mcf->client, call);
+
+    } else {
+        if (ngx_http_consent_derive(r, ctx) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        call->subject = &ctx->subject;
+        rc = ngx_consent_store_lookup(mcf->client, call);
+    }
+
+    if (rc == NGX_AGAIN) {
+        return ngx_http_consent_wait(r, ctx);
+    }
+
+    ngx_http_consent_learn(ctx);
+
+    return NGX_OK;
+}
+
+
+/*
+ * As ngx_http_limit_req_handler() does: meanwhile the client is watched, so
+ * that one who leaves frees the request.
+ */
+
+static ngx_int_t
+ngx_http_consent_wait(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
+{
+    ctx->waiting = 1;
+
+    if (r->connection->read->ready) {
+        ngx_post_event(r->connection->read, &ngx_posted_events);
+
+    } else if (ngx_handle_read_event(r->connection->read, 0) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    r->read_event_handler = ngx_http_test_reading;
+    r->write_event_handler = ngx_http_request_empty_handler;
+
+    return NGX_AGAIN;
+}
+
+
+static void
+ngx_http_consent_answered(ngx_consent_call_t *call)
+{
+    ngx_connection_t        *c;
+    ngx_http_request_t      *r;
+    ngx_http_consent_ctx_t  *ctx;
+
+    ctx = call->data;
+    r = ctx->request;
+    c = r->connection;
+
+    ngx_http_set_log_request(c->log, r);
+
+    ctx->waiting = 0;
+    ngx_http_consent_learn(ctx);
+
+    r->read_event_handler = ngx_http_block_reading;
+    r->write_event_handler = ngx_http_core_run_phases;
+
+    ngx_http_core_run_phases(r);
+
+    ngx_http_run_posted_requests(c);
+}
+
+
+static void
+ngx_http_consent_learn(ngx_http_consent_ctx_t *ctx)
+{
+    ngx_consent_call_t  *call;
+
+    call = &ctx->call;
+    ctx->looked_up = 1;
+
+    if (call->subject == NULL) {
+        return;
+    }
+
+    ctx->facts.lookup = call->status != NGX_CONSENT_STORE_OK
+                        ? CG_LOOKUP_FAILED
+                        : call->found == CG_RECORD_OK ? CG_LOOKUP_FOUND
+                                                      : CG_LOOKUP_ABSENT;
+}
+
+
+static ngx_int_t
+ngx_http_consent_conclude(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
+    ngx_http_consent_loc_conf_t *lcf)
+{
+    cg_action_e                    action;
+    cg_facts_t                    *facts;
+    ngx_http_consent_srv_conf_t   *scf;
+    ngx_http_consent_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
+    scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
+
+    facts = &ctx->facts;
+
+    if (ctx->mode == CG_MODE_OFF && !facts->own) {
+        ngx_memzero(&ctx->decision, sizeof(cg_decision_t));
+
+    } else {
+        cg_decide(&ctx->decision, facts, &lcf->settings,
+                  ngx_consent_store_policies(mcf->client), ngx_time());
+    }
+
+    if (facts->own) {
+        ngx_http_consent_suppose(ctx, mcf, lcf);
+    }
+
+    ctx->decided = lcf;
+    ctx->done = 1;
+
+    ngx_http_consent_flush_variables(r, mcf);
+
+    if (ngx_http_consent_explain(r, ctx) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ctx->page || ngx_http_consent_is_page(scf, &r->uri)) {
+        return ngx_http_consent_show_page(r, ctx);
+    }
+
+    action = cg_action(ctx->decision.outcome, facts->klass);
+
+    if (action == CG_ACTION_PASS || ctx->mode == CG_MODE_REPORT) {
+        return NGX_DECLINED;
+    }
+
+    return ngx_http_consent_answer(r, ctx, action);
+}
+
+
+/* What a navigation elsewhere would meet: our pages tell of that. */
+
+static void
+ngx_http_consent_suppose(ngx_http_consent_ctx_t *ctx,
+    ngx_http_consent_main_conf_t *mcf, ngx_http_consent_loc_conf_t *lcf)
+{
+    cg_facts_t  facts;
+
+    facts = ctx->facts;
+    facts.own = 0;
+    facts.error_page = 0;
+    facts.preflight = 0;
+    facts.klass = CG_CLASS_NAVIGATION;
+
+    cg_decide(&ctx->would, &facts, &lcf->settings,
+              ngx_consent_store_policies(mcf->client), ngx_time());
+
+    ctx->decision.source = ctx->would.source;
+    ctx->decision.inside = ctx->would.inside;
+}
+
+
+/*
+ * The page itself is served by whatever the location has. It is where a
+ * visitor gets a cookie: the form token needs a subject.
+ */
+
+static ngx_int_t
+ngx_http_consent_show_page(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
+{
+    if (ctx->page_headers) {
+        return NGX_DECLINED;
+    }
+
+    ctx->page_headers = 1;
+
+    if (ngx_http_consent_own_headers(r) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ctx->facts.subject == CG_SUBJECT_NONE && ctx->mode != CG_MODE_REPORT
+        && (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))
+        && ngx_http_consent_new_visitor(r, ctx) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return NGX_DECLINED;
+}

@@ -1,0 +1,671 @@
+/*
+ * Copyright (c) 2026 Consent Gate contributors
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+
+#include "ngx_http_consent_gate_module.h"
+
+
+/*
+ * A POST goes: body, what it says, the token it says it with, the write, the
+ * answer. Each step that fails has a row here.
+ */
+
+typedef struct {
+    ngx_uint_t   status;
+    const char  *type;           /* of the problem, and problem= of the page */
+    const char  *title;
+    const char  *detail;
+} ngx_http_consent_failure_t;
+
+typedef enum {
+    NGX_HTTP_CONSENT_BAD_BODY = 0,
+    NGX_HTTP_CONSENT_BAD_SIZE,
+    NGX_HTTP_CONSENT_BAD_TYPE,
+    NGX_HTTP_CONSENT_CROSS_SITE,
+    NGX_HTTP_CONSENT_NO_COOKIE,
+    NGX_HTTP_CONSENT_BAD_TOKEN,
+    NGX_HTTP_CONSENT_CHANGED,
+    NGX_HTTP_CONSENT_UNTICKED,
+    NGX_HTTP_CONSENT_NOT_SHOWN,
+    NGX_HTTP_CONSENT_NO_STORE
+} ngx_http_consent_failure_e;
+
+static const ngx_http_consent_failure_t  ngx_http_consent_failures[] = {
+
+    { 400, "malformed", "The request is malformed",
+      "The body is not a form or JSON as documented." },
+
+    { 413, "too-large", "The request is too large",
+      "An answer fits in 32 kilobytes." },
+
+    { 415, "media-type", "Media type not supported",
+      "Send application/x-www-form-urlencoded or application/json." },
+
+    { 403, "cross-site", "The request comes from another site",
+      "An answer is taken from a page of this site only." },
+
+    { 403, "cookies", "Cookies are off",
+      "The answer cannot be kept without a cookie." },
+
+    { 403, "expired", "The form has expired",
+      "The token is not valid for this visitor now: get a new one." },
+
+    { 409, "changed", "The policies or the record have changed",
+      "What was shown is not what is in force: read it again." },
+
+    { 422, "unticked", "A required document is not accepted",
+      "Each document in \\\"missing\\\" must be part of the answer." },
+
+    { 422, "not-shown", "An answer to what was not shown",
+      "A document or purpose is not one that this token was made for." },
+
+    { 503, "unavailable", "The answer could not be recorded",
+      "The record of consents does not answer at the moment: send it again." }
+};
+
+
+/* One change under way: in the pool of the request. */
+
+typedef struct ngx_http_consent_change_s {
+    ngx_http_request_t        *request;
+    cg_event_e                 what;
+    ngx_http_consent_post_t    post;
+    cg_form_token_t            token;
+    cg_docs_t                  shown;        /* numbered as configured */
+    ngx_consent_write_t        write;
+    uint8_t                    event[CG_EVENT_ID_LEN];
+} ngx_http_consent_change_t;
+
+
+static void ngx_http_consent_body_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_consent_process(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
+static ngx_uint_t ngx_http_consent_same_origin(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
+static ngx_uint_t ngx_http_consent_same_subject(const cg_subject_t *a,
+    const cg_subject_t *b);
+static ngx_uint_t ngx_http_consent_shown_is_current(ngx_http_request_t *r,
+    ngx_http_consent_change_t *change);
+static ngx_int_t ngx_http_consent_record_change(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
+static ngx_int_t ngx_http_consent_make_event(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
+static void ngx_http_consent_fill_write(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
+static void ngx_http_consent_written(ngx_consent_call_t *call);
+static ngx_int_t ngx_http_consent_finish(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
+static ngx_int_t ngx_http_consent_done(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
+static ngx_int_t ngx_http_consent_see_other(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
+static ngx_int_t ngx_http_consent_fail(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_http_consent_failure_e failure);
+static ngx_int_t ngx_http_consent_page_again(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, const ngx_http_consent_failure_t *f);
+
+
+ngx_int_t
+ngx_http_consent_post(ngx_http_request_t *r, cg_event_e what)
+{
+    ngx_int_t                   rc;
+    ngx_http_consent_ctx_t     *ctx;
+    ngx_http_consent_change_t  *change;
+
+    ctx = ngx_http_consent_get_ctx(r);
+
+    change = ngx_pcalloc(r->pool, sizeof(ngx_http_consent_change_t));
+    if (change == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    change->request = r;
+    change->what = what;
+    change->post.back = cg_str("/");
+    ctx->change = change;
+
+    if (r->headers_in.content_length_n > NGX_HTTP_CONSENT_MAX_BODY) {
+        (void) ngx_http_discard_request_body(r);
+
+        return ngx_http_consent_fail(r, ctx, NGX_HTTP_CONSENT_BAD_SIZE);
+    }
+
+    rc = ngx_http_read_client_request_body(r, ngx_http_consent_body_handler);
+
+    if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+        return rc;
+    }
+
+    return NGX_DONE;
+}
+
+
+static void
+ngx_http_consent_body_handler(ngx_http_request_t *r)
+{
+    ngx_int_t                rc;
+    ngx_http_consent_ctx_t  *ctx;
+
+    ctx = ngx_http_consent_get_ctx(r);
+
+    rc = ngx_http_consent_process(r, ctx);
+
+    if (rc != NGX_AGAIN) {
+        ngx_http_finalize_request(r, rc);
+    }
+}
+
+
+static ngx_int_t
+ngx_http_consent_process(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
+{
+    ngx_int_t                      rc;
+    ngx_http_consent_post_t       *post;
+    ngx_http_consent_change_t     *change;
+    ngx_http_consent_srv_conf_t   *scf;
+    ngx_http_consent_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
+    scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
+
+    change = ctx->change;
+    post = &change->post;
+
+    rc = ngx_http_consent_parse_body(r, post);
+
+    if (rc != NGX_OK) {
+        return rc == NGX_HTTP_INTERNAL_SERVER_ERROR ? rc
+               : ngx_http_consent_fail(r, ctx,
+                     rc == NGX_HTTP_BAD_REQUEST ? NGX_HTTP_CONSENT_BAD_BODY
+                     : rc == NGX_HTTP_REQUEST_ENTITY_TOO_LARGE
+                       ? NGX_HTTP_CONSENT_BAD_SIZE
+                       : NGX_HTTP_CONSENT_BAD_TYPE);
+    }
+
+    if (!ngx_http_consent_same_origin(r, ctx)) {
+        return ngx_http_consent_fail(r, ctx, NGX_HTTP_CONSENT_CROSS_SITE);
+    }
+
+    if (!cg_form_token_open(mcf->keys, &change->token, post->token,
+                            ngx_http_consent_cstr(&scf->realm), ngx_time()))
+    {
+        return ngx_http_consent_fail(r, ctx, NGX_HTTP_CONSENT_BAD_TOKEN);
+    }
+
+    /* the token is good, yet nobody came with it: cookies do not come back */
+
+    if (ctx->facts.subject == CG_SUBJECT_NONE) {
+        return ngx_http_consent_fail(r, ctx, NGX_HTTP_CONSENT_NO_COOKIE);
+    }
+
+    if (ngx_http_consent_derive(r, ctx) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (!ngx_http_consent_same_subject(&change->token.subject, &ctx->subject)) {
+        return ngx_http_consent_fail(r, ctx, NGX_HTTP_CONSENT_BAD_TOKEN);
+    }
+
+    if (!ngx_http_consent_shown_is_current(r, change)) {
+        return ngx_http_consent_fail(r, ctx, NGX_HTTP_CONSENT_CHANGED);
+    }
+
+    if (post->unknown || (post->documents & ~change->shown)) {
+        return ngx_http_consent_fail(r, ctx, NGX_HTTP_CONSENT_NOT_SHOWN);
+    }
+
+    if (change->what == CG_EVENT_ACCEPT
+        && (change->shown & ~post->documents))
+    {
+        return ngx_http_consent_fail(r, ctx, NGX_HTTP_CONSENT_UNTICKED);
+    }
+
+    if (ctx->facts.lookup == CG_LOOKUP_FAILED) {
+        return ngx_http_consent_fail(r, ctx, NGX_HTTP_CONSENT_NO_STORE);
+    }
+
+    return ngx_http_consent_record_change(r, ctx);
+}
+
+
+/*
+ * A browser tells where a POST comes from: Sec-Fetch-Site over TLS, Origin
+ * everywhere. A client that tells neither is no browser, and has the token.
+ */
+
+static ngx_uint_t
+ngx_http_consent_same_origin(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx)
+{
+    ngx_http_consent_headers_t  *h;
+
+    h = ngx_http_consent_headers(r, ctx);
+
+    if (h == NULL) {
+        return 0;
+    }
+
+    if (h->sec_fetch_site.len) {
+        return h->sec_fetch_site.len == 11
+               && ngx_strncmp(h->sec_fetch_site.data, "same-origin", 11) == 0;
+    }
+
+    if (h->origin.len) {
+        return r->headers_in.host
+               && cg_origin_matches(ngx_http_consent_cstr(&h->origin),
+                        ngx_http_consent_cstr(&r->headers_in.host->value));
+    }
+
+    return 1;
+}
+
+
+static ngx_uint_t
+ngx_http_consent_same_subject(const cg_subject_t *a, const cg_subject_t *b)
+{
+    return a->kind == b->kind
+           && cg_equal_ct(a->current.id, b->current.id, CG_SUBJECT_ID_LEN);
+}
+
+
+/* Each document as it was shown is as it is now; finds their numbers. */
+
+static ngx_uint_t
+ngx_http_consent_shown_is_current(ngx_http_request_t *r,
+    ngx_http_consent_change_t *change)
+{
+    size_t                         n;
+    cg_shown_t                    *s;
+    ngx_uint_t                     i;
+    const cg_policy_t             *p;
+    const cg_policies_t           *policies;
+    ngx_http_consent_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
+    policies = ngx_consent_store_policies(mcf->client);
+
+    for (n = 0; n < change->token.nshown; n++) {
+        s = &change->token.shown[n];
+
+        for (i = 0; i < mcf->ndocs; i++) {
+            if (cg_str_eq((cg_str_t) { s->name_len, s->name },
+                          ngx_http_consent_cstr(&mcf->docs[i].name)))
+            {
+                break;
+            }
+        }
+
+        if (i == mcf->ndocs) {
+            return 0;
+        }
+
+        p = &policies->docs[i];
+
+        if (!p->known || p->version != s->version
+            || p->has_sha256 != s->has_sha256
+            || (s->has_sha256 && ngx_memcmp(p->sha256, s->sha256, 32) != 0))
+        {
+            return 0;
+        }
+
+        change->shown |= (cg_docs_t) (1 << i);
+        change->write.versions[i] = s->version;
+    }
+
+    return 1;
+}
+
+
+static ngx_int_t
+ngx_http_consent_record_change(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx)
+{
+    ngx_http_consent_change_t     *change;
+    ngx_http_consent_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
+    change = ctx->change;
+
+    if (change->what == CG_EVENT_DECLINE && change->post.documents == 0) {
+        change->post.documents = change->shown;
+    }
+
+    if (ngx_http_consent_make_event(r, ctx) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_http_consent_fill_write(r, ctx);
+
+    ctx->call.done = ngx_http_consent_written;
+    ctx->call.data = ctx;
+    ctx->call.subject = &ctx->subject;
+
+    if (ngx_consent_store_write(mcf->client, &ctx->call, &change->write)
+        == NGX_AGAIN)
+    {
+        r->read_event_handler = ngx_http_test_reading;
+        r->write_event_handler = ngx_http_request_empty_handler;
+
+        return NGX_AGAIN;
+    }
+
+    return ngx_http_consent_finish(r, ctx);
+}
+
+
+static ngx_int_t
+ngx_http_consent_make_event(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx)
+{
+    size_t                         i, k;
+    cg_str_t                       purposes[CG_MAX_PURPOSES];
+    cg_event_t                     e;
+    ngx_time_t                    *tp;
+    ngx_consent_write_t           *write;
+    ngx_http_consent_change_t     *change;
+    ngx_http_consent_srv_conf_t   *scf;
+    ngx_http_consent_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
+    scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
+
+    change = ctx->change;
+    write = &change->write;
+
+    if (!cg_event_id(change->event, change->post.token, change->what,
+                     change->post.documents, change->post.purposes))
+    {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < mcf->npurposes; i++) {
+        purposes[i] = ngx_http_consent_cstr(&mcf->purposes[i].name);
+    }
+
+    ngx_memzero(&e, sizeof(cg_event_t));
+
+    tp = ngx_timeofday();
+
+    ngx_memcpy(e.id, change->event, CG_EVENT_ID_LEN);
+    e.time = (int64_t) tp->sec * 1000 + tp->msec;
+    e.what = change->what;
+    e.method = change->post.json ? CG_METHOD_API : CG_METHOD_PAGE;
+    e.kind = ctx->subject.kind;
+    e.subject = ctx->subject.current;
+    e.realm = ngx_http_consent_cstr(&scf->realm);
+    e.ndocs = change->token.nshown;
+    e.docs = change->token.shown;
+    e.npurposes = mcf->npurposes;
+    e.purposes = purposes;
+    e.granted = change->post.purposes;
+    e.answered = change->post.purposes;
+    e.locale = (cg_str_t) { change->token.locale_len, change->token.locale };
+    e.country = change->token.country;
+    e.source = change->token.source;
+    e.reason = change->token.reason;
+    e.gate = cg_str(NGX_HTTP_CONSENT_VERSION);
+
+    /* the token's documents stand in the order of the configuration */
+
+    for (i = 0, k = 0; i < mcf->ndocs; i++) {
+        if (change->shown & (1 << i)) {
+            e.chosen |= (cg_docs_t) (((change->post.documents >> i) & 1) << k);
+            k++;
+        }
+    }
+
+    if (ctx->facts.lookup == CG_LOOKUP_FOUND) {
+        ngx_memcpy(e.previous, ctx->call.record.event, CG_EVENT_ID_LEN);
+    }
+
+    write->body.data = ngx_pnalloc(r->pool, CG_MAX_EVENT + 64);
+    if (write->body.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    write->mac.data = write->body.data + CG_MAX_EVENT;
+    write->mac.len = 64;
+    write->body.len = cg_event_body(&e, mcf->keys, write->body.data);
+
+    if (write->body.len == 0
+        || !cg_event_sign(mcf->keys, ngx_http_consent_cstr(&write->body),
+                          write->mac.data))
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_consent_fill_write(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
+{
+    ngx_consent_write_t        *write;
+    ngx_http_consent_change_t  *change;
+
+    change = ctx->change;
+    write = &change->write;
+
+    write->subject = &ctx->subject;
+    write->moved = (ctx->facts.lookup == CG_LOOKUP_FOUND && ctx->call.previous)
+                   ? &ctx->call.record : NULL;
+    write->rev = change->token.rev;
+    write->event = change->event;
+    write->granted = change->post.purposes;
+    write->answered = change->post.purposes;
+
+    if (change->what == CG_EVENT_ACCEPT) {
+        write->accept = change->post.documents;
+
+    } else {
+        write->decline = change->post.documents;
+        write->granted = 0;
+        write->answered = 0;
+    }
+}
+
+
+static void
+ngx_http_consent_written(ngx_consent_call_t *call)
+{
+    ngx_connection_t        *c;
+    ngx_http_request_t      *r;
+    ngx_http_consent_ctx_t  *ctx;
+
+    ctx = call->data;
+    r = ctx->request;
+    c = r->connection;
+
+    ngx_http_set_log_request(c->log, r);
+
+    r->read_event_handler = ngx_http_block_reading;
+
+    ngx_http_finalize_request(r, ngx_http_consent_finish(r, ctx));
+
+    ngx_http_run_posted_requests(c);
+}
+
+
+static ngx_int_t
+ngx_http_consent_finish(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
+{
+    ngx_consent_call_t  *call;
+
+    call = &ctx->call;
+
+    if (call->status != NGX_CONSENT_STORE_OK) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "consent gate: an answer was not recorded: %s",
+                      ngx_consent_status_text(call->status));
+
+        return ngx_http_consent_fail(r, ctx, NGX_HTTP_CONSENT_NO_STORE);
+    }
+
+    switch (call->written) {
+
+    case NGX_CONSENT_WRITTEN:
+    case NGX_CONSENT_UNCHANGED:
+    case NGX_CONSENT_REPEATED:
+        return ngx_http_consent_done(r, ctx);
+
+    case NGX_CONSENT_CONFLICT:
+        return ngx_http_consent_fail(r, ctx, NGX_HTTP_CONSENT_CHANGED);
+
+    default: /* NGX_CONSENT_FOREIGN */
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+}
+
+
+static ngx_int_t
+ngx_http_consent_done(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
+{
+    u_char                     *p;
+    ngx_str_t                   body;
+    ngx_http_consent_change_t  *change;
+
+    static const char  *results[] = { "written", "unchanged", "repeated" };
+
+    change = ctx->change;
+
+    if (ngx_http_consent_own_headers(r) != NGX_OK
+        || ngx_http_consent_keep_visitor(r, ctx) != NGX_OK
+        || (ctx->gated && change->what == CG_EVENT_ACCEPT
+            && ngx_http_consent_clear_gated(r) != NGX_OK))
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (!change->post.json) {
+        return ngx_http_consent_see_other(r, ctx);
+    }
+
+    body.data = ngx_pnalloc(r->pool, 128);
+    if (body.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    p = ngx_snprintf(body.data, 128, "{\"result\":\"%s\",\"rev\":%uD}\n",
+                     results[ctx->call.written], ctx->call.rev);
+    body.len = p - body.data;
+
+    return ngx_http_consent_send(r, NGX_HTTP_OK, "application/json", &body);
+}
+
+
+/* 303: whatever the method was, the next one is GET (RFC 9110, 15.4.4). */
+
+static ngx_int_t
+ngx_http_consent_see_other(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
+{
+    u_char                       *p;
+    ngx_str_t                     location, args, empty;
+    ngx_http_consent_change_t    *change;
+    ngx_http_consent_srv_conf_t  *scf;
+
+    scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
+    change = ctx->change;
+
+    location = ngx_http_consent_nstr(change->post.back);
+
+    if (change->what == CG_EVENT_DECLINE && scf->page.len) {
+
+        if (ngx_http_consent_page_args(r, ctx, change->post.back,
+                                       change->shown, NULL, &args)
+            != NGX_OK)
+        {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        location.len = scf->page.len + 1 + args.len;
+        location.data = ngx_pnalloc(r->pool, location.len);
+        if (location.data == NULL) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        p = ngx_cpymem(location.data, scf->page.data, scf->page.len);
+        *p++ = '?';
+        ngx_memcpy(p, args.data, args.len);
+    }
+
+    if (ngx_http_consent_add_header(r, "Location", &location) == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_str_null(&empty);
+
+    return ngx_http_consent_send(r, NGX_HTTP_SEE_OTHER, "", &empty);
+}
+
+
+static ngx_int_t
+ngx_http_consent_fail(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
+    ngx_http_consent_failure_e failure)
+{
+    ngx_str_t                          retry;
+    ngx_http_consent_srv_conf_t       *scf;
+    const ngx_http_consent_failure_t  *f;
+
+    scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
+
+    f = &ngx_http_consent_failures[failure];
+
+    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                  "consent gate: an answer is refused: %s", f->type);
+
+    if (f->status == NGX_HTTP_SERVICE_UNAVAILABLE) {
+        ngx_str_set(&retry, "5");
+
+        if (ngx_http_consent_add_header(r, "Retry-After", &retry) == NULL) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+
+    if (scf->page.len && !ctx->change->post.json
+        && failure >= NGX_HTTP_CONSENT_CROSS_SITE)
+    {
+        return ngx_http_consent_page_again(r, ctx, f);
+    }
+
+    return ngx_http_consent_api_problem(r, f->status, f->type, f->title,
+                                        f->detail,
+                                        failure == NGX_HTTP_CONSENT_UNTICKED
+                                        ? ctx->change->shown
+                                          & ~ctx->change->post.documents
+                                        : ctx->decision.missing);
+}
+
+
+/*
+ * The page once more, with the status of the failure, as an error page: it
+ * reads problem= and shows what is in force now.
+ */
+
+static ngx_int_t
+ngx_http_consent_page_again(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, const ngx_http_consent_failure_t *f)
+{
+    ngx_str_t                     args;
+    ngx_http_consent_change_t    *change;
+    ngx_http_consent_srv_conf_t  *scf;
+
+    scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
+    change = ctx->change;
+
+    if (ngx_http_consent_page_args(r, ctx, change->post.back, change->shown,
+                                   f->type, &args)
+        != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_http_consent_forget(ctx);
+
+    r->err_status = f->status;
+    r->method = NGX_HTTP_GET;
+    ngx_str_set(&r->method_name, "GET");
+
+    return ngx_http_internal_redirect(r, &scf->page, &args);
+}

@@ -1,0 +1,749 @@
+/*
+ * Copyright (c) 2026 Consent Gate contributors
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+
+#include "ngx_http_consent_gate_module.h"
+
+
+/* What a variable writes: never more than this, except the tokens. */
+
+#define NGX_HTTP_CONSENT_VALUE  1024
+
+
+typedef void (*ngx_http_consent_value_pt)(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_http_consent_main_conf_t *mcf,
+    cg_out_t *out);
+
+
+static ngx_int_t ngx_http_consent_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static void ngx_http_consent_v_decision(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_http_consent_main_conf_t *mcf,
+    cg_out_t *out);
+static void ngx_http_consent_v_reason(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_http_consent_main_conf_t *mcf,
+    cg_out_t *out);
+static void ngx_http_consent_v_country(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_http_consent_main_conf_t *mcf,
+    cg_out_t *out);
+static void ngx_http_consent_v_source(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_http_consent_main_conf_t *mcf,
+    cg_out_t *out);
+static void ngx_http_consent_v_subject(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_http_consent_main_conf_t *mcf,
+    cg_out_t *out);
+static void ngx_http_consent_v_missing(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_http_consent_main_conf_t *mcf,
+    cg_out_t *out);
+static void ngx_http_consent_v_purposes(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_http_consent_main_conf_t *mcf,
+    cg_out_t *out);
+static void ngx_http_consent_v_return(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_http_consent_main_conf_t *mcf,
+    cg_out_t *out);
+static void ngx_http_consent_v_locale(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_http_consent_main_conf_t *mcf,
+    cg_out_t *out);
+static ngx_int_t ngx_http_consent_token_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_consent_purpose_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_consent_document_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static void ngx_http_consent_document_value(ngx_http_consent_ctx_t *ctx,
+    ngx_http_consent_main_conf_t *mcf, ngx_uint_t n, cg_str_t field,
+    cg_out_t *out);
+static cg_str_t ngx_http_consent_document_state(ngx_http_consent_ctx_t *ctx,
+    const cg_policies_t *policies, ngx_uint_t n);
+static const cg_record_t *ngx_http_consent_record(
+    ngx_http_consent_ctx_t *ctx);
+static ngx_int_t ngx_http_consent_set_value(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, cg_out_t *out);
+
+
+/*
+ * `data` is a handler for ngx_http_consent_variable(). None is cacheable: a
+ * value that was asked for before the gate has run is not the last word.
+ */
+
+static ngx_http_variable_t  ngx_http_consent_vars[] = {
+
+    { ngx_string("consent_decision"), NULL, ngx_http_consent_variable,
+      (uintptr_t) ngx_http_consent_v_decision,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("consent_reason"), NULL, ngx_http_consent_variable,
+      (uintptr_t) ngx_http_consent_v_reason,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("consent_country"), NULL, ngx_http_consent_variable,
+      (uintptr_t) ngx_http_consent_v_country,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("consent_country_source"), NULL, ngx_http_consent_variable,
+      (uintptr_t) ngx_http_consent_v_source,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("consent_subject"), NULL, ngx_http_consent_variable,
+      (uintptr_t) ngx_http_consent_v_subject,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("consent_missing"), NULL, ngx_http_consent_variable,
+      (uintptr_t) ngx_http_consent_v_missing,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("consent_purposes"), NULL, ngx_http_consent_variable,
+      (uintptr_t) ngx_http_consent_v_purposes,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("consent_return"), NULL, ngx_http_consent_variable,
+      (uintptr_t) ngx_http_consent_v_return,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("consent_locale"), NULL, ngx_http_consent_variable,
+      (uintptr_t) ngx_http_consent_v_locale,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("consent_form_token"), NULL, ngx_http_consent_token_variable,
+      0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("consent_purpose_"), NULL, ngx_http_consent_purpose_variable,
+      0, NGX_HTTP_VAR_NOCACHEABLE|NGX_HTTP_VAR_PREFIX, 0 },
+
+    { ngx_string("consent_document_"), NULL,
+      ngx_http_consent_document_variable,
+      0, NGX_HTTP_VAR_NOCACHEABLE|NGX_HTTP_VAR_PREFIX, 0 },
+
+      ngx_http_null_variable
+};
+
+
+ngx_int_t
+ngx_http_consent_add_variables(ngx_conf_t *cf)
+{
+    ngx_http_variable_t  *var, *v;
+
+    for (v = ngx_http_consent_vars; v->name.len; v++) {
+        var = ngx_http_add_variable(cf, &v->name, v->flags);
+        if (var == NULL) {
+            return NGX_ERROR;
+        }
+
+        var->get_handler = v->get_handler;
+        var->data = v->data;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_consent_find_variables(ngx_cycle_t *cycle,
+    ngx_http_consent_main_conf_t *mcf)
+{
+    ngx_uint_t                  i, *index;
+    ngx_http_variable_t        *v;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_core_module);
+
+    v = cmcf->variables.elts;
+
+    for (i = 0; i < cmcf->variables.nelts; i++) {
+
+        if (v[i].name.len < 8
+            || ngx_strncmp(v[i].name.data, "consent_", 8) != 0)
+        {
+            continue;
+        }
+
+        index = ngx_array_push(&mcf->variables);
+        if (index == NULL) {
+            return NGX_ERROR;
+        }
+
+        *index = i;
+
+        if (v[i].get_handler == ngx_http_consent_purpose_variable
+            || v[i].get_handler == ngx_http_consent_document_variable
+            || v[i].data == (uintptr_t) ngx_http_consent_v_purposes)
+        {
+            mcf->record_variables = 1;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * log_format reads indexed variables without looking at no_cacheable: what
+ * "if" or a map saw before the gate ran would be logged as its decision.
+ */
+
+void
+ngx_http_consent_flush_variables(ngx_http_request_t *r,
+    ngx_http_consent_main_conf_t *mcf)
+{
+    ngx_uint_t  i, *index;
+
+    index = mcf->variables.elts;
+
+    for (i = 0; i < mcf->variables.nelts; i++) {
+        r->variables[index[i]].valid = 0;
+        r->variables[index[i]].not_found = 0;
+    }
+}
+
+
+static ngx_int_t
+ngx_http_consent_set_value(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, cg_out_t *out)
+{
+    v->len = (unsigned) cg_out_len(out);
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+
+    v->data = ngx_pnalloc(r->pool, v->len + 1);
+    if (v->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(v->data, out->start, v->len);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_consent_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    u_char                         buf[NGX_HTTP_CONSENT_VALUE + CG_MAX_RETURN];
+    cg_out_t                       out;
+    ngx_http_consent_ctx_t        *ctx;
+    ngx_http_consent_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
+
+    cg_out_init(&out, buf, sizeof(buf));
+
+    ctx = ngx_http_consent_get_ctx(r);
+
+    ((ngx_http_consent_value_pt) data)(r, ctx, mcf, &out);
+
+    return ngx_http_consent_set_value(r, v, &out);
+}
+
+
+/* Without a context, or before a decision, the gate is off here. */
+
+static void
+ngx_http_consent_v_decision(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_http_consent_main_conf_t *mcf,
+    cg_out_t *out)
+{
+    cg_out_str(out, cg_outcome_name(ctx && ctx->done ? ctx->decision.outcome
+                                                     : CG_PASS));
+}
+
+
+static void
+ngx_http_consent_v_reason(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
+    ngx_http_consent_main_conf_t *mcf, cg_out_t *out)
+{
+    cg_out_str(out, cg_reason_name(ctx && ctx->done ? ctx->decision.reason
+                                                    : CG_REASON_OFF));
+}
+
+
+static void
+ngx_http_consent_v_country(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
+    ngx_http_consent_main_conf_t *mcf, cg_out_t *out)
+{
+    size_t   n;
+    uint8_t  code[2];
+
+    n = ctx ? cg_country_code(ctx->facts.country, code) : 0;
+
+    cg_out_bytes(out, code, n);
+}
+
+
+static void
+ngx_http_consent_v_source(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
+    ngx_http_consent_main_conf_t *mcf, cg_out_t *out)
+{
+    if (ctx && ctx->done && ctx->mode != CG_MODE_OFF) {
+        cg_out_str(out, cg_source_name(ctx->decision.source));
+    }
+}
+
+
+static void
+ngx_http_consent_v_subject(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
+    ngx_http_consent_main_conf_t *mcf, cg_out_t *out)
+{
+    uint8_t  text[CG_PSEUDONYM_LEN];
+
+    if (ctx && ctx->facts.subject != CG_SUBJECT_NONE
+        && ngx_http_consent_derive(r->main, ctx) == NGX_OK)
+    {
+        cg_subject_text(&ctx->subject.current, text);
+        cg_out_bytes(out, text, sizeof(text));
+    }
+}
+
+
+static const cg_record_t *
+ngx_http_consent_record(ngx_http_consent_ctx_t *ctx)
+{
+    return ctx->facts.lookup == CG_LOOKUP_FOUND ? &ctx->call.record : NULL;
+}
+
+
+static void
+ngx_http_consent_v_missing(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
+    ngx_http_consent_main_conf_t *mcf, cg_out_t *out)
+{
+    cg_docs_t  docs;
+
+    if (ctx == NULL || !ctx->done) {
+        return;
+    }
+
+    docs = ctx->decision.missing;
+
+    if (ctx->facts.own) {
+        docs = cg_documents_missing(ngx_http_consent_record(ctx),
+                                  ngx_consent_store_policies(mcf->client),
+                                  ngx_http_consent_asked(r, ctx), ngx_time());
+    }
+
+    ngx_http_consent_doc_names(mcf, docs, out);
+}
+
+
+static void
+ngx_http_consent_v_purposes(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_http_consent_main_conf_t *mcf,
+    cg_out_t *out)
+{
+    ngx_uint_t           i;
+    const cg_policies_t  *policies;
+
+    if (ctx == NULL || !ctx->done) {
+        return;
+    }
+
+    policies = ngx_consent_store_policies(mcf->client);
+
+    for (i = 0; i < mcf->npurposes; i++) {
+        if (i) {
+            cg_out_str(out, cg_str(","));
+        }
+
+        cg_out_str(out, ngx_http_consent_cstr(&mcf->purposes[i].name));
+        cg_out_str(out, cg_purpose_granted(ngx_http_consent_record(ctx),
+                                           policies, i)
+                        ? cg_str("=1") : cg_str("=0"));
+    }
+}
+
+
+static void
+ngx_http_consent_v_return(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
+    ngx_http_consent_main_conf_t *mcf, cg_out_t *out)
+{
+    cg_out_str(out, ngx_http_consent_return(r->main));
+}
+
+
+static void
+ngx_http_consent_v_locale(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
+    ngx_http_consent_main_conf_t *mcf, cg_out_t *out)
+{
+    size_t   n;
+    uint8_t  locale[CG_MAX_LOCALE];
+
+    n = ctx ? ngx_http_consent_locale(r->main, ctx, locale) : 0;
+
+    cg_out_bytes(out, locale, n);
+}
+
+
+/* ngx_http_arg() finds it, the escapes are ours to undo and to check. */
+
+cg_str_t
+ngx_http_consent_return(ngx_http_request_t *r)
+{
+    u_char     *dst, *src;
+    cg_str_t    path;
+    ngx_str_t   value;
+
+    if (ngx_http_arg(r, (u_char *) "return", 6, &value) != NGX_OK
+        || value.len == 0)
+    {
+        return cg_str("/");
+    }
+
+    dst = ngx_pnalloc(r->pool, value.len);
+    if (dst == NULL) {
+        return cg_str("/");
+    }
+
+    path.data = dst;
+    src = value.data;
+
+    ngx_unescape_uri(&dst, &src, value.len, 0);
+
+    path.len = dst - path.data;
+
+    return cg_return_valid(path) ? path : cg_str("/");
+}
+
+
+/* need= names documents; without it, or with none that is known, all are. */
+
+cg_docs_t
+ngx_http_consent_asked(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
+{
+    cg_docs_t                      docs;
+    ngx_str_t                      value;
+    ngx_http_consent_loc_conf_t   *lcf;
+    ngx_http_consent_main_conf_t  *mcf;
+
+    r = r->main;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_consent_gate_module);
+
+    docs = 0;
+
+    if (ngx_http_arg(r, (u_char *) "need", 4, &value) == NGX_OK) {
+        docs = ngx_http_consent_doc_set(mcf, ngx_http_consent_cstr(&value));
+    }
+
+    return docs ? docs : lcf->settings.documents;
+}
+
+
+size_t
+ngx_http_consent_locale(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
+    uint8_t locale[CG_MAX_LOCALE])
+{
+    ngx_http_consent_headers_t  *headers;
+
+    headers = ngx_http_consent_headers(r, ctx);
+
+    if (headers == NULL) {
+        return 0;
+    }
+
+    return cg_locale(ngx_http_consent_cstr(&headers->accept_language), locale);
+}
+
+
+/*
+ * The token is for what this page shows: the documents that are open among
+ * those asked for, as they are now, to this subject and its record.
+ */
+
+ngx_int_t
+ngx_http_consent_form_token(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
+    cg_docs_t asked, ngx_str_t *token)
+{
+    ngx_uint_t                     i;
+    cg_docs_t                      open;
+    cg_shown_t                    *shown;
+    cg_form_token_t                t;
+    const cg_record_t             *record;
+    const cg_policies_t           *policies;
+    ngx_http_consent_srv_conf_t   *scf;
+    ngx_http_consent_main_conf_t  *mcf;
+
+    if (ctx->token.len) {
+        *token = ctx->token;
+        return NGX_OK;
+    }
+
+    if (ctx->facts.subject == CG_SUBJECT_NONE) {
+        return NGX_DECLINED;
+    }
+
+    if (ngx_http_consent_derive(r, ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
+    scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
+
+    record = ngx_http_consent_record(ctx);
+    policies = ngx_consent_store_policies(mcf->client);
+
+    ngx_memzero(&t, sizeof(cg_form_token_t));
+
+    t.expires = ngx_time() + NGX_HTTP_CONSENT_FORM_TTL;
+    t.rev = record ? record->rev : 0;
+    t.subject = ctx->subject;
+    t.country = ctx->facts.country;
+    t.source = ctx->would.source;
+    t.reason = ctx->would.reason;
+    t.realm_len = scf->realm.len;
+    ngx_memcpy(t.realm, scf->realm.data, scf->realm.len);
+    t.locale_len = ngx_http_consent_locale(r, ctx, t.locale);
+
+    open = cg_documents_missing(record, policies, asked, ngx_time());
+
+    for (i = 0; i < mcf->ndocs; i++) {
+        if (!(open & (1 << i))) {
+            continue;
+        }
+
+        shown = &t.shown[t.nshown++];
+        shown->name_len = mcf->docs[i].name.len;
+        ngx_memcpy(shown->name, mcf->docs[i].name.data, shown->name_len);
+        shown->version = policies->docs[i].version;
+        shown->has_sha256 = policies->docs[i].has_sha256;
+        ngx_memcpy(shown->sha256, policies->docs[i].sha256, 32);
+    }
+
+    ctx->token.data = ngx_pnalloc(r->pool, CG_MAX_TOKEN);
+    if (ctx->token.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ctx->token.len = cg_form_token_seal(mcf->keys, &t, ctx->token.data);
+    *token = ctx->token;
+
+    return token->len ? NGX_OK : NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_consent_token_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_str_t                token;
+    ngx_http_consent_ctx_t  *ctx;
+
+    ctx = ngx_http_consent_get_ctx(r);
+
+    if (ctx == NULL || !ctx->done || !ctx->facts.own
+        || ngx_http_consent_form_token(r->main, ctx,
+                                       ngx_http_consent_asked(r, ctx), &token)
+           != NGX_OK)
+    {
+        ngx_str_null(&token);
+    }
+
+    v->len = token.len;
+    v->data = token.data ? token.data : (u_char *) "";
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+
+    return NGX_OK;
+}
+
+
+/* $consent_purpose_NAME: 1 or 0. */
+
+static ngx_int_t
+ngx_http_consent_purpose_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_str_t *name = (ngx_str_t *) data;
+
+    cg_str_t                       s;
+    ngx_uint_t                     i;
+    ngx_http_consent_ctx_t        *ctx;
+    ngx_http_consent_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
+
+    s.data = name->data + sizeof("consent_purpose_") - 1;
+    s.len = name->len - (sizeof("consent_purpose_") - 1);
+
+    for (i = 0; i < mcf->npurposes; i++) {
+        if (cg_str_eq(ngx_http_consent_cstr(&mcf->purposes[i].name), s)) {
+            break;
+        }
+    }
+
+    if (i == mcf->npurposes) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    ctx = ngx_http_consent_get_ctx(r);
+
+    v->data = (u_char *) (ctx && ctx->done
+                          && cg_purpose_granted(ngx_http_consent_record(ctx),
+                                   ngx_consent_store_policies(mcf->client), i)
+                          ? "1" : "0");
+    v->len = 1;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+
+    return NGX_OK;
+}
+
+
+/*
+ * $consent_document_NAME_FIELD, for pages. The longest name that fits counts,
+ * for both names and fields are words with '_'.
+ */
+
+static ngx_int_t
+ngx_http_consent_document_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_str_t *name = (ngx_str_t *) data;
+
+    u_char                         buf[NGX_HTTP_CONSENT_VALUE];
+    cg_str_t                       s, field;
+    cg_out_t                       out;
+    ngx_uint_t                     i, n;
+    ngx_str_t                     *doc;
+    ngx_http_consent_ctx_t        *ctx;
+    ngx_http_consent_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
+
+    s.data = name->data + sizeof("consent_document_") - 1;
+    s.len = name->len - (sizeof("consent_document_") - 1);
+
+    n = mcf->ndocs;
+
+    for (i = 0; i < mcf->ndocs; i++) {
+        doc = &mcf->docs[i].name;
+
+        if (s.len > doc->len + 1 && s.data[doc->len] == '_'
+            && ngx_memcmp(s.data, doc->data, doc->len) == 0
+            && (n == mcf->ndocs || doc->len > mcf->docs[n].name.len))
+        {
+            n = i;
+        }
+    }
+
+    if (n == mcf->ndocs || mcf->client == NULL) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    field.data = s.data + mcf->docs[n].name.len + 1;
+    field.len = s.len - mcf->docs[n].name.len - 1;
+
+    ctx = ngx_http_consent_get_ctx(r);
+
+    cg_out_init(&out, buf, sizeof(buf));
+    ngx_http_consent_document_value(ctx, mcf, n, field, &out);
+
+    return ngx_http_consent_set_value(r, v, &out);
+}
+
+
+static void
+ngx_http_consent_document_value(ngx_http_consent_ctx_t *ctx,
+    ngx_http_consent_main_conf_t *mcf, ngx_uint_t n, cg_str_t field,
+    cg_out_t *out)
+{
+    u_char                date[sizeof("1970-01-01") + NGX_INT64_LEN];
+    ngx_tm_t              tm;
+    const cg_policy_t    *p;
+    const cg_record_t    *record;
+    const cg_policies_t  *policies;
+
+    policies = ngx_consent_store_policies(mcf->client);
+    p = &policies->docs[n];
+    record = ctx ? ngx_http_consent_record(ctx) : NULL;
+
+    if (cg_str_eq(field, cg_str("kind"))) {
+        cg_out_str(out, mcf->docs[n].acknowledge ? cg_str("acknowledge")
+                                                 : cg_str("accept"));
+
+    } else if (cg_str_eq(field, cg_str("state"))) {
+        if (ctx) {
+            cg_out_str(out, ngx_http_consent_document_state(ctx, policies, n));
+        }
+
+    } else if (!p->known) {
+        return;
+
+    } else if (cg_str_eq(field, cg_str("version"))) {
+        cg_out_uint(out, p->version);
+
+    } else if (cg_str_eq(field, cg_str("required"))) {
+        cg_out_uint(out, p->required);
+
+    } else if (cg_str_eq(field, cg_str("effective"))) {
+        cg_out_uint(out, p->effective);
+
+    } else if (cg_str_eq(field, cg_str("effective_date"))) {
+        if (p->effective) {
+            ngx_gmtime((time_t) p->effective, &tm);
+            cg_out_bytes(out, date, ngx_sprintf(date, "%04d-%02d-%02d",
+                                                tm.ngx_tm_year, tm.ngx_tm_mon,
+                                                tm.ngx_tm_mday)
+                                    - date);
+        }
+
+    } else if (cg_str_eq(field, cg_str("title"))) {
+        if (p->title_len) {
+            cg_out_bytes(out, p->title, p->title_len);
+
+        } else {
+            cg_out_str(out, ngx_http_consent_cstr(&mcf->docs[n].name));
+        }
+
+    } else if (cg_str_eq(field, cg_str("url"))) {
+        cg_out_bytes(out, p->url, p->url_len);
+
+    } else if (cg_str_eq(field, cg_str("sha256"))) {
+        if (p->has_sha256) {
+            cg_out_hex(out, p->sha256, 32);
+        }
+
+    } else if (cg_str_eq(field, cg_str("accepted"))) {
+        if (record && record->accepted[n]) {
+            cg_out_uint(out, record->accepted[n]);
+        }
+    }
+}
+
+
+/* What is to be done about a document: for the subject, or for anyone. */
+
+static cg_str_t
+ngx_http_consent_document_state(ngx_http_consent_ctx_t *ctx,
+    const cg_policies_t *policies, ngx_uint_t n)
+{
+    uint32_t            enforced, accepted;
+    const cg_record_t  *record;
+
+    if (!policies->docs[n].known) {
+        return cg_str("unknown");
+    }
+
+    record = ngx_http_consent_record(ctx);
+    enforced = cg_policy_enforced(&policies->docs[n], ngx_time());
+    accepted = record ? record->accepted[n] : 0;
+
+    if (accepted && accepted >= enforced) {
+        return cg_str("accepted");
+    }
+
+    if (record && (record->declined & (1 << n))) {
+        return cg_str("declined");
+    }
+
+    if (enforced == 0) {
+        return cg_str("announced");
+    }
+
+    return accepted ? cg_str("outdated") : cg_str("missing");
+}
