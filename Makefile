@@ -77,6 +77,34 @@ $(NGX_SRC)/conf_flags:
 	@echo "$@ is missing: apt-get install nginx-dev" >&2; exit 1
 
 
+# nginx with the gate built in, from the source of Debian's package.
+
+static_src := $(BUILD)/static/src
+
+.PHONY: static
+static: $(BUILD)/static/nginx
+
+$(BUILD)/source/nginx.tar.gz:
+	./gate source
+
+$(static_src)/configure: $(BUILD)/source/nginx.tar.gz
+	@rm -rf $(static_src)
+	@mkdir -p $(static_src)
+	tar -xzf $< -C $(static_src) --strip-components 1
+	@touch $@
+
+$(static_src)/objs/Makefile: config $(BUILD)/settings $(static_src)/configure
+	@echo "configuring: $(BUILD)/static/configure.log"
+	@cd $(static_src) && bash -c '. $(NGX_SRC)/conf_flags; ./configure \
+	    --with-cc="$(CC)" --with-cc-opt="$(CFLAGS) -std=gnu11" \
+	    --with-ld-opt="$(LDFLAGS)" "$${NGX_CONF_FLAGS[@]}" \
+	    --add-module="$(CURDIR)"' > $(out)/static/configure.log
+
+$(BUILD)/static/nginx: $(static_src)/objs/Makefile $(srcs) $(hdrs)
+	$(MAKE) -C $(static_src) -f objs/Makefile --no-print-directory binary
+	@cp $(static_src)/objs/nginx $@.new && mv $@.new $@
+
+
 # consentctl.
 
 ctl_objs := $(patsubst src/%.c,$(BUILD)/obj/%.o,$(ctl) $(plain))
