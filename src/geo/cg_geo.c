@@ -45,6 +45,7 @@ struct cg_geo_s {
 static bool cg_geo_regular(cg_geo_t *geo, const char *path, char *err);
 static void cg_geo_not_opened(const char *path, int rc, char *err);
 static const cg_geo_field_t *cg_geo_find(const MMDB_s *mmdb, int *status);
+static bool cg_geo_sound(uint8_t type, const MMDB_entry_s *entry);
 static const cg_geo_field_t *cg_geo_probe(uint64_t record, uint8_t type,
     MMDB_entry_s *entry, uint64_t *last);
 static cg_cc_t cg_geo_read(MMDB_entry_s *entry, const cg_geo_field_t *field);
@@ -256,6 +257,14 @@ cg_geo_find(const MMDB_s *mmdb, int *status)
             return NULL;
         }
 
+        if (!cg_geo_sound(node.left_record_type, &node.left_record_entry)
+            || !cg_geo_sound(node.right_record_type,
+                             &node.right_record_entry))
+        {
+            *status = MMDB_CORRUPT_SEARCH_TREE_ERROR;
+            return NULL;
+        }
+
         field = cg_geo_probe(node.left_record, node.left_record_type,
                              &node.left_record_entry, &last);
 
@@ -270,6 +279,23 @@ cg_geo_find(const MMDB_s *mmdb, int *status)
     }
 
     return NULL;
+}
+
+
+/*
+ * Up to 1.13.3 the library leaves it to its caller to look at the type, and
+ * takes a record that points between the tree and the data for one far
+ * behind the data.
+ */
+
+static bool
+cg_geo_sound(uint8_t type, const MMDB_entry_s *entry)
+{
+    if (type == MMDB_RECORD_TYPE_DATA) {
+        return entry->offset < entry->mmdb->data_section_size;
+    }
+
+    return type != MMDB_RECORD_TYPE_INVALID;
 }
 
 
@@ -300,8 +326,10 @@ cg_geo_read(MMDB_entry_s *entry, const cg_geo_field_t *field)
 {
     MMDB_entry_data_s  value;
 
-    if (MMDB_aget_value(entry, &value, field->path) != MMDB_SUCCESS
-        || !value.has_data || value.type != MMDB_DATA_TYPE_UTF8_STRING)
+    if (!cg_geo_sound(MMDB_RECORD_TYPE_DATA, entry)
+        || MMDB_aget_value(entry, &value, field->path) != MMDB_SUCCESS
+        || !value.has_data
+        || value.type != MMDB_DATA_TYPE_UTF8_STRING)
     {
         return CG_CC_UNKNOWN;
     }
