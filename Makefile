@@ -32,7 +32,7 @@ out     := $(abspath $(BUILD))
 dirs   := core geo store cache http
 srcs   := $(sort $(wildcard $(dirs:%=src/%/*.c)))
 hdrs   := $(sort $(wildcard $(dirs:%=src/%/*.h)))
-plain  := $(sort $(wildcard src/core/*.c src/geo/cg_*.c))
+plain  := $(sort $(wildcard src/core/*.c src/geo/cg_*.c src/cache/cg_*.c))
 ctl    := $(sort $(wildcard src/ctl/*.c))
 units  := $(patsubst t/unit/%.c,%,$(sort $(wildcard t/unit/test_*.c)))
 fuzzes := $(patsubst t/fuzz/%.c,%,$(sort $(wildcard t/fuzz/fuzz_*.c)))
@@ -126,7 +126,7 @@ unit: unit-programs
 	@for unit in $(units); do $(BUILD)/unit/$$unit || exit 1; done
 
 $(BUILD)/unit/%: $(BUILD)/unit/obj/%.o $(BUILD)/unit/libplain.a
-	$(CC) $(SAN) -o $@ $^ -lcmocka -Wl,--as-needed -lmaxminddb -lcrypto -lm
+	$(CC) $(SAN) -o $@ $^ -lcmocka -Wl,--as-needed -lmaxminddb -ljansson -lcrypto -lm
 
 $(BUILD)/unit/libplain.a: $(plain:src/%.c=$(BUILD)/unit/obj/%.o)
 	@rm -f $@
@@ -138,7 +138,7 @@ $(BUILD)/unit/obj/%.o: src/%.c
 
 $(BUILD)/unit/obj/%.o: t/unit/%.c
 	@mkdir -p $(@D)
-	$(CC) $(WARN) $(SAN) -g -O1 -Isrc/core -Isrc/geo -MMD -MP -c -o $@ $<
+	$(CC) $(WARN) $(SAN) -g -O1 -Isrc/core -Isrc/geo -Isrc/cache -MMD -MP -c -o $@ $<
 
 
 # Fuzz targets. What a run finds new stays in build/fuzz/corpus/.
@@ -151,15 +151,16 @@ fuzz: fuzz-programs
 	    mkdir -p $(BUILD)/fuzz/corpus/$$fuzz || exit 1; \
 	    set -- $(BUILD)/fuzz/corpus/$$fuzz; \
 	    test ! -d t/fuzz/corpus/$$fuzz || set -- "$$@" t/fuzz/corpus/$$fuzz; \
-	    echo "$$fuzz: $(FUZZ_TIME) s"; \
-	    $(BUILD)/fuzz/$$fuzz -max_total_time=$(FUZZ_TIME) -verbosity=0 \
-	        -print_final_stats=1 -artifact_prefix=$(BUILD)/fuzz/$$fuzz- "$$@" \
-	        || exit 1; \
+	    $(BUILD)/fuzz/$$fuzz -max_total_time=$(FUZZ_TIME) \
+	        -artifact_prefix=$(BUILD)/fuzz/$$fuzz- "$$@" \
+	        > $(BUILD)/fuzz/$$fuzz.log 2>&1 \
+	        || { cat $(BUILD)/fuzz/$$fuzz.log; exit 1; }; \
+	    echo "$$fuzz: $$(tail -n 1 $(BUILD)/fuzz/$$fuzz.log)"; \
 	done
 
 $(BUILD)/fuzz/%: $(BUILD)/fuzz/obj/%.o $(BUILD)/fuzz/libplain.a
 	$(CLANG) $(SAN) -fsanitize=fuzzer -o $@ $^ \
-	    -Wl,--as-needed -lmaxminddb -lcrypto -lm
+	    -Wl,--as-needed -lmaxminddb -ljansson -lcrypto -lm
 
 $(BUILD)/fuzz/libplain.a: $(plain:src/%.c=$(BUILD)/fuzz/obj/%.o)
 	@rm -f $@
@@ -172,7 +173,7 @@ $(BUILD)/fuzz/obj/%.o: src/%.c
 $(BUILD)/fuzz/obj/%.o: t/fuzz/%.c
 	@mkdir -p $(@D)
 	$(CLANG) $(WARN) $(SAN) -fsanitize=fuzzer-no-link -g -O1 \
-	    -Isrc/core -Isrc/geo -MMD -MP -c -o $@ $<
+	    -Isrc/core -Isrc/geo -Isrc/cache -MMD -MP -c -o $@ $<
 
 
 # The country database of the demo and the tests.
