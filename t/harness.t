@@ -36,7 +36,7 @@ $body
 END
     close $fh or die "$file: $!";
 
-    my $output = `CG_KEEP= CG_BUILD='$tmp/build' '$^X' '$file' 2>&1`;
+    my $output = `CG_KEEP= CG_BUILD='$tmp/build' TMPDIR='$tmp' '$^X' '$file' 2>&1`;
     my ($dir) = $output =~ /^# directory (.*)$/m;
 
     return { code => $? >> 8, output => $output, dir => $dir };

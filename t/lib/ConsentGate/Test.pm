@@ -318,11 +318,11 @@ sub consent_block (@) {
     }
     consent_key_file %%KEYS%%;
     consent_geoip %%GEO%%;
-    consent_document terms   kind=accept      title="Terms of Use"
+    consent_document terms   kind=accept      "title=Terms of Use"
                              url=/legal/terms   version=1 required=1;
-    consent_document privacy kind=acknowledge title="Privacy Policy"
+    consent_document privacy kind=acknowledge "title=Privacy Policy"
                              url=/legal/privacy version=1 required=1;
-    consent_document cookies kind=acknowledge title="Cookies Policy"
+    consent_document cookies kind=acknowledge "title=Cookies Policy"
                              url=/legal/cookies version=1 required=1;
     consent_page /policy-update;
 END
