@@ -1,0 +1,293 @@
+/*
+ * Copyright (c) 2026 Consent Gate contributors
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+
+#include "ngx_consent_store_internal.h"
+
+
+static ngx_int_t ngx_consent_lookup_ask(ngx_consent_conn_t *conn,
+    const cg_pseudonym_t *pseudonym, ngx_consent_call_t *call,
+    ngx_consent_command_t *cmd);
+static ngx_int_t ngx_consent_lookup_reply(ngx_consent_command_t *cmd,
+    const ngx_consent_reply_t *reply);
+static cg_record_e ngx_consent_lookup_record(ngx_consent_call_t *call,
+    ngx_consent_store_conf_t *conf, const ngx_consent_reply_t *reply,
+    const cg_pseudonym_t *pseudonym);
+static ngx_int_t ngx_consent_lookup_absent(ngx_consent_command_t *cmd);
+static ngx_int_t ngx_consent_lookup_foreign(ngx_consent_command_t *cmd,
+    const cg_pseudonym_t *pseudonym);
+static void ngx_consent_lookup_line(ngx_consent_command_t *cmd,
+    const cg_pseudonym_t *pseudonym, const char *what);
+
+
+/* All lookups are one command but for the key, whose length is the same. */
+
+ngx_int_t
+ngx_consent_lookup_init(ngx_cycle_t *cycle, ngx_consent_store_t *store)
+{
+    size_t                     len;
+    u_char                     key[CG_MAX_KEY];
+    cg_str_t                   prefix;
+    ngx_int_t                  rc;
+    cg_pseudonym_t             nobody;
+    ngx_consent_buf_t          b;
+    ngx_consent_store_conf_t  *conf;
+
+    conf = store->conf;
+
+    prefix.len = conf->prefix.len;
+    prefix.data = conf->prefix.data;
+
+    ngx_memzero(&b, sizeof(ngx_consent_buf_t));
+    ngx_memzero(&nobody, sizeof(cg_pseudonym_t));
+
+    len = cg_subject_key(&nobody, prefix, 's', key);
+
+    ngx_consent_buf_array(&b, 2 + conf->nfields);
+    ngx_consent_buf_word(&b, "HMGET");
+    ngx_consent_buf_bulk(&b, key, len);
+
+    store->hmget_key = ngx_consent_buf_size(&b) - 2 - len;
+
+    ngx_consent_buf_add(&b, conf->fields.data, conf->fields.len);
+
+    store->hmget.len = ngx_consent_buf_size(&b);
+    store->hmget.data = ngx_pnalloc(cycle->pool, store->hmget.len);
+
+    rc = (b.failed || store->hmget.data == NULL) ? NGX_ERROR : NGX_OK;
+
+    if (rc == NGX_OK) {
+        ngx_memcpy(store->hmget.data, b.pos, store->hmget.len);
+    }
+
+    ngx_consent_buf_free(&b);
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_consent_store_lookup(ngx_consent_store_t *store, ngx_consent_call_t *call)
+{
+    ngx_consent_conn_t  *conn;
+
+    call->found = CG_RECORD_ABSENT;
+    call->previous = 0;
+
+    conn = ngx_consent_call_start(store, call, store->conf->timeout);
+    if (conn == NULL) {
+        return NGX_OK;
+    }
+
+    return ngx_consent_lookup_ask(conn, &call->subject->current, call, NULL);
+}
+
+
+/* NGX_OK: the queue is full. */
+
+static ngx_int_t
+ngx_consent_lookup_ask(ngx_consent_conn_t *conn,
+    const cg_pseudonym_t *pseudonym, ngx_consent_call_t *call,
+    ngx_consent_command_t *cmd)
+{
+    cg_str_t                prefix;
+    ngx_consent_store_t    *store;
+    ngx_consent_command_t  *next;
+
+    store = conn->node->store;
+
+    next = ngx_consent_command_new(conn, store->hmget.data, store->hmget.len);
+    if (next == NULL) {
+        return NGX_OK;
+    }
+
+    prefix.len = store->conf->prefix.len;
+    prefix.data = store->conf->prefix.data;
+
+    (void) cg_subject_key(pseudonym, prefix, 's',
+                          next->bytes + store->hmget_key);
+
+    if (cmd) {
+        ngx_consent_command_follow(next, cmd);
+        return NGX_AGAIN;
+    }
+
+    next->handler = ngx_consent_lookup_reply;
+    next->deadline = call->deadline;
+
+    ngx_consent_command_send(next, call);
+
+    return NGX_AGAIN;
+}
+
+
+static ngx_int_t
+ngx_consent_lookup_reply(ngx_consent_command_t *cmd,
+    const ngx_consent_reply_t *reply)
+{
+    cg_record_e                found;
+    ngx_consent_call_t        *call;
+    const cg_pseudonym_t      *pseudonym;
+    ngx_consent_store_conf_t  *conf;
+
+    if (reply == NULL) {
+        ngx_consent_command_finish(cmd, cmd->status);
+        return NGX_ERROR;
+    }
+
+    if (reply->items[0].type == NGX_CONSENT_ERROR) {
+        return ngx_consent_refused(cmd, reply);
+    }
+
+    conf = cmd->conn->node->store->conf;
+
+    if (!ngx_consent_reply_flat(reply, conf->nfields)) {
+        return ngx_consent_unexpected(cmd, "HMGET");
+    }
+
+    call = cmd->call;
+
+    if (call == NULL) {
+        return NGX_OK;
+    }
+
+    pseudonym = call->previous ? &call->subject->previous
+                               : &call->subject->current;
+
+    found = ngx_consent_lookup_record(call, conf, reply, pseudonym);
+
+    switch (found) {
+
+    case CG_RECORD_OK:
+        call->found = CG_RECORD_OK;
+        break;
+
+    case CG_RECORD_ABSENT:
+        return ngx_consent_lookup_absent(cmd);
+
+    case CG_RECORD_FOREIGN:
+        return ngx_consent_lookup_foreign(cmd, pseudonym);
+
+    default:
+        ngx_consent_lookup_line(cmd, pseudonym,
+                                "cannot be read, asking again");
+        call->found = CG_RECORD_ABSENT;
+        call->previous = 0;
+    }
+
+    ngx_consent_command_finish(cmd, NGX_CONSENT_STORE_OK);
+
+    return NGX_OK;
+}
+
+
+static cg_record_e
+ngx_consent_lookup_record(ngx_consent_call_t *call,
+    ngx_consent_store_conf_t *conf, const ngx_consent_reply_t *reply,
+    const cg_pseudonym_t *pseudonym)
+{
+    cg_str_t                   values[CG_FIELD_DOCUMENTS + CG_MAX_DOCUMENTS
+                                      + CG_MAX_PURPOSES];
+    ngx_uint_t                 i;
+    const ngx_consent_item_t  *item;
+
+    for (i = 0; i < conf->nfields; i++) {
+        item = &reply->items[i + 1];
+
+        if (item->type != NGX_CONSENT_STRING
+            && item->type != NGX_CONSENT_NIL)
+        {
+            return CG_RECORD_MALFORMED;
+        }
+
+        values[i] = item->str;
+    }
+
+    return cg_record_parse(&call->record, values, conf->ndocs,
+                           conf->npurposes, pseudonym->check);
+}
+
+
+/* Nothing under today's key: perhaps under yesterday's. */
+
+static ngx_int_t
+ngx_consent_lookup_absent(ngx_consent_command_t *cmd)
+{
+    ngx_consent_call_t  *call;
+
+    call = cmd->call;
+
+    if (call->subject->has_previous && !call->previous) {
+        call->previous = 1;
+
+        if (ngx_consent_lookup_ask(cmd->conn, &call->subject->previous, call,
+                                   cmd)
+            != NGX_AGAIN)
+        {
+            ngx_consent_command_finish(cmd, NGX_CONSENT_STORE_FULL);
+        }
+
+        return NGX_OK;
+    }
+
+    call->previous = 0;
+    call->found = CG_RECORD_ABSENT;
+
+    ngx_consent_command_finish(cmd, NGX_CONSENT_STORE_OK);
+
+    return NGX_OK;
+}
+
+
+/*
+ * A record with the check of somebody else: either this is the answer to
+ * another question, and so will the next ones be, or the record was written
+ * to under a wrong key. The connection is closed for the first; the same
+ * subject again means the second, and does not cost the others theirs.
+ */
+
+static ngx_int_t
+ngx_consent_lookup_foreign(ngx_consent_command_t *cmd,
+    const cg_pseudonym_t *pseudonym)
+{
+    ngx_consent_store_t  *store;
+
+    store = cmd->conn->node->store;
+
+    if (ngx_memcmp(store->foreign, pseudonym->id, CG_SUBJECT_ID_LEN) == 0) {
+        ngx_consent_lookup_line(cmd, pseudonym, "is another subject's");
+        ngx_consent_command_finish(cmd, NGX_CONSENT_STORE_PROTOCOL);
+
+        return NGX_OK;
+    }
+
+    ngx_memcpy(store->foreign, pseudonym->id, CG_SUBJECT_ID_LEN);
+
+    ngx_consent_command_finish(cmd, NGX_CONSENT_STORE_PROTOCOL);
+
+    return ngx_consent_fault(cmd->conn, NGX_CONSENT_FAULT_PROTOCOL, 0,
+                             "answer that is another subject's");
+}
+
+
+static void
+ngx_consent_lookup_line(ngx_consent_command_t *cmd,
+    const cg_pseudonym_t *pseudonym, const char *what)
+{
+    ngx_uint_t           dropped;
+    u_char               text[CG_PSEUDONYM_LEN];
+    ngx_consent_node_t  *node;
+
+    node = cmd->conn->node;
+
+    if (!ngx_consent_line(node->store, NGX_CONSENT_LINE_RECORD, &dropped)) {
+        return;
+    }
+
+    cg_subject_text(pseudonym, text);
+
+    ngx_log_error(NGX_LOG_ERR, node->store->log, 0,
+                  "consent store %V: the record of %*s %s (and %ui before)",
+                  &node->name, sizeof(text), text, what, dropped);
+}

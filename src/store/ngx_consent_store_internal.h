@@ -1,0 +1,382 @@
+/*
+ * Copyright (c) 2026 Consent Gate contributors
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+
+#ifndef NGX_CONSENT_STORE_INTERNAL_H
+#define NGX_CONSENT_STORE_INTERNAL_H
+
+#include "ngx_consent_store.h"
+#include "ngx_consent_reply.h"
+
+
+/*
+ * store -> node -> connection -> commands -> (at most) one call each. A node
+ * is a Redis server and what all workers know of it; its connection is this
+ * worker's. Only ngx_consent_store.c chooses the node of a call.
+ */
+
+#define NGX_CONSENT_QUEUE_MAX       4096            /* commands */
+#define NGX_CONSENT_OUT_MAX         (1024 * 1024)   /* bytes unsent */
+#define NGX_CONSENT_READ_SIZE       16384           /* bytes of one read */
+#define NGX_CONSENT_SPARE_MAX       64      /* commands kept on the heap */
+#define NGX_CONSENT_KEEP_BUFFER     65536   /* bytes kept when all is sent */
+
+/* milliseconds */
+#define NGX_CONSENT_STALL           1000    /* of silence, then close */
+#define NGX_CONSENT_BACKOFF_MIN     50
+#define NGX_CONSENT_BACKOFF_MAX     800
+#define NGX_CONSENT_BACKOFF_DENIED  5000    /* wrong password: no hurry */
+#define NGX_CONSENT_PROBE           300     /* one worker's turn */
+#define NGX_CONSENT_POLL            10000   /* policies */
+#define NGX_CONSENT_POLL_JITTER     2000
+#define NGX_CONSENT_POLL_UNREAD     1000    /* as long as there are none */
+#define NGX_CONSENT_QUIET           1000    /* between lines of one kind */
+
+#define NGX_CONSENT_BREAKER_LIMIT   5       /* failures in a row */
+#define NGX_CONSENT_MAX_NODES       64
+#define NGX_CONSENT_ZONE_DOCUMENTS  32
+#define NGX_CONSENT_ZONE_LAYOUT     1       /* count up when it changes */
+#define NGX_CONSENT_ZONE_SIZE       (256 * 1024)
+#define NGX_CONSENT_HELLO_MAX       5       /* commands of a handshake */
+#define NGX_CONSENT_FAULT_TEXT      160
+
+#define ngx_consent_past(at)                                                  \
+    ((ngx_msec_int_t) ((at) - ngx_current_msec) <= 0)
+
+/* The shorter of a delay and the time that is left until `at`. */
+
+static ngx_inline ngx_msec_t
+ngx_consent_sooner(ngx_msec_t delay, ngx_msec_t at)
+{
+    return ngx_consent_past(at) ? 0 : ngx_min(delay, at - ngx_current_msec);
+}
+
+
+typedef struct ngx_consent_conn_s  ngx_consent_conn_t;
+typedef struct ngx_consent_node_s  ngx_consent_node_t;
+
+/*
+ * `reply` is NULL when none will come; cmd->status then tells why. `call` may
+ * be gone. NGX_ERROR: the connection is not to be trusted any more, the fault
+ * is noted.
+ */
+typedef ngx_int_t (*ngx_consent_reply_pt)(ngx_consent_command_t *cmd,
+    const ngx_consent_reply_t *reply);
+
+typedef enum {
+    NGX_CONSENT_CONN_IDLE = 0,      /* closed; connects when asked */
+    NGX_CONSENT_CONN_CONNECTING,
+    NGX_CONSENT_CONN_HANDSHAKE,
+    NGX_CONSENT_CONN_READY,
+    NGX_CONSENT_CONN_BACKOFF        /* closed; connects in a while */
+} ngx_consent_conn_state_e;
+
+typedef enum {
+    NGX_CONSENT_FAULT_CONNECT = 0,
+    NGX_CONSENT_FAULT_HANDSHAKE,
+    NGX_CONSENT_FAULT_DENIED,       /* by password or ACL */
+    NGX_CONSENT_FAULT_ROLE,
+    NGX_CONSENT_FAULT_LOADING,
+    NGX_CONSENT_FAULT_LOST,
+    NGX_CONSENT_FAULT_STALL,
+    NGX_CONSENT_FAULT_PROTOCOL,
+    NGX_CONSENT_FAULT_TIMEOUT       /* of a call; the connection stays */
+} ngx_consent_fault_e;
+
+typedef struct {
+    ngx_consent_fault_e      kind;
+    ngx_err_t                err;
+    ngx_str_t                text;
+    u_char                   buf[NGX_CONSENT_FAULT_TEXT];
+} ngx_consent_fault_t;
+
+/* Lines that a busy server would write too often: one a second of a kind. */
+
+typedef enum {
+    NGX_CONSENT_LINE_TIMEOUT = 0,
+    NGX_CONSENT_LINE_REFUSED,
+    NGX_CONSENT_LINE_RECORD,
+    NGX_CONSENT_LINES
+} ngx_consent_line_e;
+
+typedef struct {
+    ngx_msec_t               next;
+    ngx_uint_t               dropped;
+} ngx_consent_line_t;
+
+/* Bytes on the heap that grow. After a failure nothing is added any more. */
+
+typedef struct {
+    u_char                  *start;
+    u_char                  *pos;
+    u_char                  *last;
+    u_char                  *end;
+    ngx_uint_t               failed;
+} ngx_consent_buf_t;
+
+#define ngx_consent_buf_size(b)  ((size_t) ((b)->last - (b)->pos))
+
+
+struct ngx_consent_command_s {
+    ngx_queue_t              queue;
+    ngx_consent_conn_t      *conn;
+    ngx_consent_call_t      *call;       /* NULL: nobody waits */
+    ngx_consent_reply_pt     handler;    /* NULL: the reply is dropped */
+    ngx_msec_t               deadline;
+    u_char                  *bytes;      /* in conn->out, until it is sent */
+    size_t                   len;
+    void                    *data;       /* goes with the command */
+    void                   (*cleanup)(void *data);
+    uint8_t                  status;     /* ngx_consent_status_e */
+};
+
+struct ngx_consent_conn_s {
+    ngx_consent_node_t      *node;
+    ngx_connection_t        *connection;
+    ngx_peer_connection_t    peer;
+    ngx_log_t                log;
+
+    ngx_consent_reader_t    *reader;
+    u_char                  *in;
+    ngx_consent_buf_t        hello;
+    ngx_consent_buf_t        out;
+    ngx_queue_t              commands;
+    ngx_uint_t               ncommands;
+    ngx_uint_t               live;       /* commands somebody waits for */
+
+    ngx_event_t              timer;
+    ngx_event_t              flush;
+    ngx_msec_t               until;      /* of connect and handshake */
+    ngx_msec_t               heard;      /* the last bytes, or silence began */
+    ngx_msec_t               retry_at;
+    ngx_msec_t               tried;      /* to connect, the last time */
+    ngx_atomic_uint_t        closings;   /* of the breaker, at backoff */
+    ngx_uint_t               failures;   /* since the last good reply */
+    ngx_consent_fault_t      fault;
+
+    uint8_t                  asked[NGX_CONSENT_HELLO_MAX];
+    uint8_t                  nasked;
+    uint8_t                  nanswered;
+    uint8_t                  state;      /* ngx_consent_conn_state_e */
+    unsigned                 wait:1;     /* calls wait for this attempt */
+    unsigned                 retry:1;    /* retry_at is set */
+    unsigned                 stalled:1;  /* counted as a failure already */
+};
+
+/* In shared memory: what the workers know together of a node. */
+
+typedef struct {
+    ngx_atomic_t             key;        /* hash of its name; 0: free */
+    ngx_atomic_t             failures;   /* in a row */
+    ngx_atomic_t             open;
+    ngx_atomic_t             closings;   /* times that it came back */
+    ngx_atomic_t             probe;      /* msec: claimed until; 0: free */
+    ngx_atomic_t             down_since; /* msec, never 0; 0: it is up */
+    ngx_atomic_t             faults;     /* bits: kinds logged since then */
+    ngx_atomic_t             logged;     /* msec of the last line "down" */
+    ngx_atomic_t             loud;       /* that line was not held back */
+} ngx_consent_breaker_t;
+
+struct ngx_consent_node_s {
+    ngx_consent_store_t     *store;
+    ngx_str_t                name;
+    ngx_addr_t               addr;
+    ngx_consent_breaker_t   *breaker;
+    ngx_consent_conn_t       conn;
+};
+
+
+/* In shared memory: the documents as read from the store. */
+
+typedef enum {
+    NGX_CONSENT_DOCUMENT_OK = 0,
+    NGX_CONSENT_DOCUMENT_MALFORMED,
+    NGX_CONSENT_DOCUMENT_GONE
+} ngx_consent_document_e;
+
+typedef struct {
+    uint8_t                  state;      /* ngx_consent_document_e */
+    uint8_t                  name_len;
+    u_char                   name[CG_MAX_NAME];
+    u_char                   good[20];   /* SHA-1 of the text of `policy` */
+    u_char                   bad[20];    /* of the malformed text logged */
+    cg_policy_t              policy;     /* last good one; or not known */
+} ngx_consent_document_t;
+
+typedef struct {
+    uint64_t                 epoch;
+    ngx_uint_t               ignored;    /* fields that are no documents */
+    ngx_uint_t               ndocs;
+    ngx_consent_document_t   docs[NGX_CONSENT_ZONE_DOCUMENTS];
+} ngx_consent_documents_t;
+
+typedef struct {
+    ngx_uint_t               layout;
+    ngx_atomic_t             read;       /* ever */
+    ngx_atomic_t             poll_at;    /* msec; the next one is due */
+    ngx_atomic_t             generation; /* its low bit is the slot in use */
+    ngx_consent_documents_t  slots[2];
+    ngx_consent_breaker_t    breakers[NGX_CONSENT_MAX_NODES];
+} ngx_consent_shared_t;
+
+typedef struct {
+    ngx_slab_pool_t         *shpool;
+    ngx_consent_shared_t    *sh;
+} ngx_consent_zone_t;
+
+
+struct ngx_consent_store_s {
+    ngx_consent_store_conf_t  *conf;
+    ngx_log_t                 *log;
+    ngx_consent_zone_t        *zone;
+    ngx_consent_node_t        *nodes;
+    ngx_uint_t                 nnodes;
+
+    ngx_queue_t                spare;     /* commands */
+    ngx_uint_t                 nspare;
+    ngx_consent_line_t         lines[NGX_CONSENT_LINES];
+
+    ngx_str_t                  hmget;     /* the command, but for the key */
+    size_t                     hmget_key; /* where it goes */
+    u_char                     sha[40];   /* of the write script */
+    u_char                     foreign[CG_SUBJECT_ID_LEN];
+
+    ngx_event_t                poll;
+    cg_policies_t              policies;
+    ngx_atomic_uint_t          generation;
+};
+
+
+/* ngx_consent_store.c */
+
+/* Prepares a call; NULL when it is answered: call->status tells. */
+ngx_consent_conn_t *ngx_consent_call_start(ngx_consent_store_t *store,
+    ngx_consent_call_t *call, ngx_msec_t timeout);
+/* The connection for what no call asks, when there is one to be had. */
+ngx_consent_conn_t *ngx_consent_store_conn(ngx_consent_store_t *store);
+/*
+ * An error reply: writes the line and finishes the call. NGX_ERROR when it
+ * means that this is no server to talk to.
+ */
+ngx_int_t ngx_consent_refused(ngx_consent_command_t *cmd,
+    const ngx_consent_reply_t *reply);
+/* A reply that cannot be meant for what was asked. Returns NGX_ERROR. */
+ngx_int_t ngx_consent_unexpected(ngx_consent_command_t *cmd,
+    const char *what);
+/* Whether a line of this kind may be written now; `dropped` before it. */
+ngx_uint_t ngx_consent_line(ngx_consent_store_t *store,
+    ngx_consent_line_e line, ngx_uint_t *dropped);
+
+/* ngx_consent_conn.c */
+
+void ngx_consent_conn_init(ngx_consent_conn_t *conn, ngx_consent_node_t *node);
+void ngx_consent_conn_destroy(ngx_consent_conn_t *conn);
+/* `wait`: calls may wait in the queue for what comes of it. */
+void ngx_consent_conn_connect(ngx_consent_conn_t *conn, ngx_uint_t wait);
+/* Closes and answers all calls; the state is left to the caller. */
+void ngx_consent_conn_close(ngx_consent_conn_t *conn,
+    ngx_consent_status_e status);
+
+/* ngx_consent_retry.c */
+
+/* Whether a command may be queued now; connects if that may help. */
+ngx_int_t ngx_consent_conn_open(ngx_consent_conn_t *conn);
+/* Good news: the node answers. */
+void ngx_consent_conn_good(ngx_consent_conn_t *conn);
+/* Closes for the fault that was noted, and sees to what comes next. */
+void ngx_consent_conn_fail(ngx_consent_conn_t *conn);
+/* Sees to it that the timer fires at `at` or before. */
+void ngx_consent_conn_wake(ngx_consent_conn_t *conn, ngx_msec_t at);
+void ngx_consent_conn_timer(ngx_event_t *ev);
+
+/* ngx_consent_fault.c */
+
+/* Notes why the connection fails, for the log. Returns NGX_ERROR. */
+ngx_int_t ngx_consent_fault(ngx_consent_conn_t *conn,
+    ngx_consent_fault_e kind, ngx_err_t err, const char *fmt, ...);
+/* The kind of fault that an error reply stands for; NGX_DECLINED: none. */
+ngx_int_t ngx_consent_fault_kind(const ngx_consent_reply_t *reply);
+/* The fault that an error reply stands for, in words. Returns NGX_ERROR. */
+ngx_int_t ngx_consent_fault_reply(ngx_consent_conn_t *conn,
+    ngx_consent_fault_e kind, const ngx_consent_reply_t *reply);
+
+/* ngx_consent_handshake.c */
+
+/* Fills conn->hello; NGX_ERROR when out of memory. */
+ngx_int_t ngx_consent_handshake_start(ngx_consent_conn_t *conn);
+/* NGX_AGAIN: more to come; NGX_OK: all is well; NGX_ERROR: a fault. */
+ngx_int_t ngx_consent_handshake_reply(ngx_consent_conn_t *conn,
+    const ngx_consent_reply_t *reply);
+
+/* ngx_consent_queue.c */
+
+/*
+ * Puts a command's bytes into conn->out. NULL: the queue is full. Set handler
+ * and deadline (and change cmd->bytes if need be), then send it.
+ */
+ngx_consent_command_t *ngx_consent_command_new(ngx_consent_conn_t *conn,
+    const u_char *data, size_t len);
+void ngx_consent_command_send(ngx_consent_command_t *cmd,
+    ngx_consent_call_t *call);
+/* The same, for a second command that carries on for `cmd`. */
+void ngx_consent_command_follow(ngx_consent_command_t *next,
+    ngx_consent_command_t *cmd);
+/* Answers the call, if there still is one. */
+void ngx_consent_command_finish(ngx_consent_command_t *cmd,
+    ngx_consent_status_e status);
+void ngx_consent_command_forget(ngx_consent_command_t *cmd);
+ngx_int_t ngx_consent_queue_reply(ngx_consent_conn_t *conn,
+    const ngx_consent_reply_t *reply);
+/* Returns how many expired; *delay is shortened for those that did not. */
+ngx_uint_t ngx_consent_queue_expire(ngx_consent_conn_t *conn,
+    ngx_msec_t *delay);
+void ngx_consent_queue_fail(ngx_consent_conn_t *conn,
+    ngx_consent_status_e status);
+void ngx_consent_queue_trim(ngx_consent_store_t *store, ngx_uint_t keep);
+
+/* ngx_consent_buf.c: RESP in the making */
+
+ngx_int_t ngx_consent_buf_reserve(ngx_consent_buf_t *b, size_t len);
+void ngx_consent_buf_add(ngx_consent_buf_t *b, const void *data, size_t len);
+void ngx_consent_buf_array(ngx_consent_buf_t *b, ngx_uint_t n);
+void ngx_consent_buf_bulk(ngx_consent_buf_t *b, const void *data, size_t len);
+void ngx_consent_buf_word(ngx_consent_buf_t *b, const char *word);
+void ngx_consent_buf_number(ngx_consent_buf_t *b, uint64_t n);
+void ngx_consent_buf_hex(ngx_consent_buf_t *b, const uint8_t *data,
+    size_t len);
+void ngx_consent_buf_free(ngx_consent_buf_t *b);
+
+/* ngx_consent_breaker.c */
+
+ngx_consent_breaker_t *ngx_consent_breaker_find(ngx_consent_shared_t *sh,
+    ngx_str_t *name);
+/* True if this worker may try the node while the breaker is open. */
+ngx_uint_t ngx_consent_breaker_claim(ngx_consent_breaker_t *breaker,
+    ngx_msec_t length);
+/* Logs conn->fault and counts it as so many failures: 0 or 1. */
+void ngx_consent_breaker_fail(ngx_consent_conn_t *conn, ngx_uint_t failures);
+void ngx_consent_breaker_good(ngx_consent_node_t *node);
+
+/* ngx_consent_lookup.c, ngx_consent_write.c */
+
+ngx_int_t ngx_consent_lookup_init(ngx_cycle_t *cycle,
+    ngx_consent_store_t *store);
+void ngx_consent_write_init(ngx_consent_store_t *store);
+
+/* ngx_consent_zone.c, ngx_consent_policies.c */
+
+ngx_int_t ngx_consent_zone_add(ngx_conf_t *cf, ngx_consent_store_conf_t *conf,
+    void *tag);
+void ngx_consent_policies_init(ngx_consent_store_t *store);
+void ngx_consent_policies_done(ngx_consent_store_t *store);
+/* The node answers: reads the policies if it is time to. */
+void ngx_consent_policies_poll(ngx_consent_store_t *store);
+
+/* ngx_consent_documents.c: the documents, outside shared memory */
+
+/* Returns whether anything changed. */
+ngx_uint_t ngx_consent_documents_apply(ngx_consent_store_t *store,
+    ngx_consent_documents_t *docs, const ngx_consent_reply_t *reply);
+
+#endif /* NGX_CONSENT_STORE_INTERNAL_H */
