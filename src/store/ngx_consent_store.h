@@ -51,6 +51,24 @@ typedef enum {
 } ngx_consent_written_e;
 
 
+/*
+ * Who wants to hear what the feed tells: one worker of all listens to the
+ * store (client-side caching in broadcast mode) and tells the others through
+ * shared memory. The functions are called from the event loop of that worker.
+ */
+
+typedef struct {
+    void            (*forget)(void *data, const cg_pseudonym_t *p);
+                                   /* a record has changed */
+    void            (*begin)(void *data);
+                                   /* from now on nothing is missed; what was
+                                    * read before may be out of date */
+    void            (*alive)(void *data);     /* nothing was missed so far */
+    void            (*lost)(void *data);      /* changes may be missed */
+    void             *data;
+} ngx_consent_feed_handler_t;
+
+
 /* The settings of consent_store, and what a lookup asks for. */
 
 typedef struct {
@@ -77,6 +95,8 @@ typedef struct {
     ngx_uint_t        nfields;
     ngx_shm_zone_t   *zone;
     ngx_log_t        *log;
+
+    ngx_consent_feed_handler_t  *feed;    /* NULL: nobody but ourselves */
 } ngx_consent_store_conf_t;
 
 typedef struct {
