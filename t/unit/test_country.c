@@ -124,6 +124,8 @@ test_codes_are_read_in_either_case(void **state)
     assert_int_equal(cg_country_parse(cg_str("DE")), cg_cc("DE"));
     assert_int_equal(cg_country_parse(cg_str("de")), cg_cc("DE"));
     assert_int_equal(cg_country_parse(cg_str("dE")), cg_cc("DE"));
+    assert_int_equal(cg_country_parse(cg_str("az")), cg_cc("AZ"));
+    assert_int_equal(cg_country_parse(cg_str("za")), cg_cc("ZA"));
     assert_int_equal(cg_country_parse(cg_str("EU")), cg_cc("EU"));
     assert_int_equal(cg_country_parse(cg_str("XK")), cg_cc("XK"));
     assert_int_equal(cg_country_parse(cg_str("A1")), CG_CC_ANONYMIZER);

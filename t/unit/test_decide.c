@@ -826,6 +826,35 @@ test_a_policy_comes_into_force_by_the_second(void **state)
 }
 
 
+/* What was configured before a reload may still lie behind the last one. */
+
+static void
+test_documents_behind_the_last_one_are_not_looked_at(void **state)
+{
+    cg_facts_t     f = { .country = DE, FOUND(whole) };
+    cg_decision_t  d;
+    cg_settings_t  s = { .mode = CG_MODE_ON, .closed = true,
+                         .documents = 0xffff };
+    cg_policies_t  p = site;
+
+    (void) state;
+
+    territory(&s.territory, "eea");
+
+    p.ndocs = 2;
+    p.docs[2].version = p.docs[2].required = p.docs[2].before = 99;
+
+    cg_decide(&d, &f, &s, &p, NOW);
+    assert_int_equal(d.reason, CG_REASON_ACCEPTED);
+    assert_int_equal(cg_documents_missing(&whole, &p, 0xffff, NOW), 0);
+
+    p.docs[0].known = p.docs[1].known = false;
+
+    cg_decide(&d, &f, &s, &p, NOW);
+    assert_int_equal(d.reason, CG_REASON_STORE_DOWN);
+}
+
+
 static void
 test_all_sixteen_documents_are_looked_at(void **state)
 {
@@ -1193,6 +1222,7 @@ main(void)
         cmocka_unit_test(test_report_decides_alike),
         cmocka_unit_test(test_every_reason_outcome_and_source_is_in_the_table),
         cmocka_unit_test(test_a_policy_comes_into_force_by_the_second),
+        cmocka_unit_test(test_documents_behind_the_last_one_are_not_looked_at),
         cmocka_unit_test(test_all_sixteen_documents_are_looked_at),
         cmocka_unit_test(test_purposes_are_granted_by_record_or_necessity),
         cmocka_unit_test(test_the_record_is_needed),

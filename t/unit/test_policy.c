@@ -311,7 +311,7 @@ static void
 test_names(void **state)
 {
     static const char *const  good[] = {
-        "a", "Z", "terms", "terms_of_use", "t2", "a_",
+        "a", "Z", "A", "z", "terms", "terms_of_use", "t0", "t9", "a_",
         "abcdefghijklmnopqrstuvwxyz012345"
     };
     static const char *const  bad[] = {

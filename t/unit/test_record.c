@@ -211,6 +211,7 @@ test_one_bad_value_spoils_the_record(void **state)
         { CG_FIELD_AGE, "minor:" },
         { CG_FIELD_AGE, "minor:x" },
         { CG_FIELD_AGE, "OK:16" },
+        { CG_FIELD_AGE, "senior16" },
         { CG_FIELD_AGE, "16" },
         { CG_FIELD_RESIDENCE, "" },
         { CG_FIELD_RESIDENCE, "D" },

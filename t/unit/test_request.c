@@ -65,9 +65,11 @@ static const case_t  fetch_cases[] = {
     { API, false, false, "navigate", "object", CHROME_PAGE, "/", 0 },
     { API, true, false, "navigate", "iframe", CHROME_PAGE, "/", 0 },
     { API, false, false, "nested-navigate", "iframe", CHROME_PAGE, "/", 0 },
+    { API, false, false, "nested-navigate", "object", CHROME_PAGE, "/", 0 },
     { API, false, false, "nested-navigate", NULL, CHROME_PAGE, "/", 0 },
     { API, false, false, "websocket", "websocket", NULL, "/", 0 },
     { API, false, false, "websocket", "empty", NULL, "/", 0 },
+    { API, false, false, "websocket", "script", NULL, "/", 0 },
 
     { API, false, false, "cors", "empty", "*/*", "/", 0 },
     { API, true, false, "cors", "empty", "*/*", "/api", 0 },
@@ -231,7 +233,8 @@ test_paths_to_go_back_to(void **state)
         "/%252fevil", "/%25%32%66evil", "/%255cevil", "/a%252f%252fb",
         "/%250a", "/%2500", "/a%2f%252fb", "/%25%35%63", "/%257f",
         "/%", "/%2", "/%zz", "/%2g", "/a%2%35c", "/a%?b",
-        "/a?%00", "/a?%0a", "/a?b%0D%0Ax", "/a?%7F", "/a?%1f"
+        "/a?%00", "/a?%0a", "/a?b%0D%0Ax", "/a?%7F", "/a?%1f",
+        "/a?\x7f"
     };
 
     (void) state;
@@ -367,6 +370,7 @@ test_the_language_that_weighs_most(void **state)
     expect_locale("*;q=1, is;q=0.5", "is");
     expect_locale("de;q=1.000", "de");
     expect_locale("es-419", "es-419");
+    expect_locale("de-1901", "de-1901");
 }
 
 
@@ -405,6 +409,7 @@ test_what_cannot_be_read_is_passed_over(void **state)
     expect_locale("de;q=-1,en;q=0.1", "en");
     expect_locale("de;q=1x,en;q=0.1", "en");
     expect_locale("de;q=0.x,en;q=0.1", "en");
+    expect_locale("de;q=0.1:,en;q=0.1", "en");
     expect_locale("de;x=1,en;q=0.1", "en");
     expect_locale("de;,en;q=0.1", "en");
     expect_locale("de_DE,en;q=0.1", "en");
@@ -514,6 +519,7 @@ test_origins_match_hosts(void **state)
         { "http://example.org", "example.org", true },
         { "https://example.org:8443", "example.org:8443", true },
         { "https://EXAMPLE.org", "example.ORG", true },
+        { "https://az.example", "AZ.example", true },
         { "HTTPS://example.org", "example.org", true },
         { "https://example.org", "example.org:443", true },
         { "https://example.org:443", "example.org", true },
@@ -541,6 +547,9 @@ test_origins_match_hosts(void **state)
         { "https://example.org:65536", "example.org", false },
         { "https://example.org:0443", "example.org", false },
         { "https://example.org https://x", "example.org", false },
+        { "https://a b", "a b", false },
+        { "https://a/b", "a/b", false },
+        { "https://a@b", "a@b", false },
         { "https://[2001:db8::1", "[2001:db8::1", false },
         { "https://", "", false },
         { "https://:443", ":443", false },
