@@ -262,7 +262,7 @@ ngx_http_consent_state_documents(ngx_http_request_t *r,
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
 
-    record = ctx->facts.lookup == CG_LOOKUP_FOUND ? &ctx->call.record : NULL;
+    record = ctx->facts.lookup == CG_LOOKUP_FOUND ? &ctx->record : NULL;
 
     cg_out_str(out, cg_str(",\"documents\":["));
 
@@ -323,7 +323,7 @@ ngx_http_consent_state_names(ngx_http_request_t *r,
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
 
-    record = ctx->facts.lookup == CG_LOOKUP_FOUND ? &ctx->call.record : NULL;
+    record = ctx->facts.lookup == CG_LOOKUP_FOUND ? &ctx->record : NULL;
 
     cg_out_str(out, cg_str(",\"missing\":["));
 

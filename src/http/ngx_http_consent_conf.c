@@ -9,7 +9,6 @@
 #define NGX_HTTP_CONSENT_KEY_FILE_SIZE  65536
 
 
-static char *ngx_http_consent_invalid(ngx_conf_t *cf, ngx_str_t *value);
 static char *ngx_http_consent_compile(ngx_conf_t *cf, ngx_str_t *value,
     ngx_http_complex_value_t *cv);
 static ngx_int_t ngx_http_consent_read_file(ngx_conf_t *cf, ngx_str_t *path,
@@ -23,7 +22,7 @@ static char *ngx_http_consent_cookie_param(ngx_conf_t *cf,
 
 /* One line for every mistake: the value and the directive. */
 
-static char *
+char *
 ngx_http_consent_invalid(ngx_conf_t *cf, ngx_str_t *value)
 {
     ngx_str_t  *directive;

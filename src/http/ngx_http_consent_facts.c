@@ -6,9 +6,6 @@
 #include "ngx_http_consent_gate_module.h"
 
 
-#define NGX_HTTP_CONSENT_MAX_ACCOUNT  1024      /* bytes of an account's id */
-
-
 static ngx_uint_t ngx_http_consent_truth(ngx_str_t *value);
 static ngx_int_t ngx_http_consent_exempted(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_http_consent_loc_conf_t *lcf);

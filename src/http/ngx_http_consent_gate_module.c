@@ -57,6 +57,13 @@ static ngx_command_t  ngx_http_consent_commands[] = {
       0,
       NULL },
 
+    { ngx_string("consent_cache"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE123,
+      ngx_http_consent_cache,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("consent_key_file"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
       ngx_http_consent_key_file,
@@ -318,6 +325,12 @@ ngx_http_consent_init_process(ngx_cycle_t *cycle)
 
     if (mcf->geo) {
         ngx_http_consent_geo_watch(mcf->geo, cycle);
+    }
+
+    if (mcf->cache
+        && ngx_http_consent_flights_init(mcf, cycle) != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
     if (mcf->store) {

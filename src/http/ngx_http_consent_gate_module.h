@@ -12,6 +12,7 @@
 
 #include "../core/cg_event.h"
 #include "../core/cg_token.h"
+#include "../cache/ngx_consent_cache.h"
 #include "../geo/cg_geo.h"
 #include "../store/ngx_consent_store.h"
 
@@ -22,6 +23,19 @@
 #define NGX_HTTP_CONSENT_GATED_TTL  600     /* seconds from gate to page */
 #define NGX_HTTP_CONSENT_MAX_BODY   32768   /* bytes of a POST to the API */
 #define NGX_HTTP_CONSENT_RETRY      5       /* seconds, of Retry-After */
+#define NGX_HTTP_CONSENT_MAX_ACCOUNT  1024  /* bytes of an account's id */
+
+
+/* $consent_cache; the order is that of its names */
+
+typedef enum {
+    NGX_HTTP_CONSENT_CACHE_BYPASS = 0,
+    NGX_HTTP_CONSENT_CACHE_HIT,
+    NGX_HTTP_CONSENT_CACHE_MISS,
+    NGX_HTTP_CONSENT_CACHE_STALE
+} ngx_http_consent_cache_e;
+
+typedef struct ngx_http_consent_flights_s  ngx_http_consent_flights_t;
 
 
 typedef struct {
@@ -55,6 +69,8 @@ typedef struct {
     ngx_consent_store_t       *client;      /* of this worker */
     cg_keys_t                 *keys;
     ngx_http_consent_geo_t    *geo;
+    ngx_consent_cache_t       *cache;       /* NULL: none */
+    ngx_http_consent_flights_t  *flights;   /* of this worker, with a cache */
 
     ngx_uint_t                 ndocs;
     ngx_http_consent_document_t  docs[CG_MAX_DOCUMENTS];
@@ -150,7 +166,11 @@ typedef struct {
     ngx_str_t                     account;     /* the id of an account */
     uint8_t                       visitor[CG_VISITOR_ID_LEN];
     cg_subject_t                  subject;     /* valid if `derived` */
-    ngx_consent_call_t            call;
+    cg_record_t                   record;      /* with CG_LOOKUP_FOUND */
+    ngx_consent_call_t            call;        /* a question of its own */
+    ngx_queue_t                   waiter;      /* for a flight */
+    ngx_event_t                   resume;      /* when that has landed */
+    uint8_t                       cache;       /* ngx_http_consent_cache_e */
 
     ngx_str_t                     token;       /* the form token, once made */
     struct ngx_http_consent_change_s  *change; /* a POST under way */
@@ -158,6 +178,9 @@ typedef struct {
     unsigned                      gathered:1;
     unsigned                      waiting:1;
     unsigned                      looked_up:1;
+    unsigned                      in_flight:1;   /* linked by `waiter` */
+    unsigned                      stale:1;       /* `record` is, so far */
+    unsigned                      previous:1;    /* found by the old key */
     unsigned                      derived:1;
     unsigned                      classified:1;
     unsigned                      has_visitor:1;   /* a valid visitor id */
@@ -197,6 +220,37 @@ ngx_int_t ngx_http_consent_handler(ngx_http_request_t *r);
 ngx_http_consent_ctx_t *ngx_http_consent_get_ctx(ngx_http_request_t *r);
 /* Forgets the record that was read, so that the next run reads it again. */
 void ngx_http_consent_forget(ngx_http_consent_ctx_t *ctx);
+
+
+/* The facts are complete: goes on with the request that waited for them. */
+void ngx_http_consent_resume(ngx_http_consent_ctx_t *ctx);
+
+
+/* ngx_http_consent_lookup.c */
+
+/* In a worker, when there is a cache. */
+ngx_int_t ngx_http_consent_flights_init(ngx_http_consent_main_conf_t *mcf,
+    ngx_cycle_t *cycle);
+/*
+ * Reads the record of the subject. NGX_OK: it is known, or known not to be to
+ * be had (ctx->facts.lookup); NGX_AGAIN: ngx_http_consent_resume() will be
+ * called.
+ */
+ngx_int_t ngx_http_consent_look_up(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
+/* The same for the policies, as long as nobody has read them. */
+ngx_int_t ngx_http_consent_fetch_policies(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
+/* Waits no longer, for whatever it was. */
+void ngx_http_consent_leave(ngx_http_consent_ctx_t *ctx);
+
+
+/* ngx_http_consent_cache.c */
+
+char *ngx_http_consent_cache(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+/* When all is configured: the key of tags, and who hears the feed. */
+ngx_int_t ngx_http_consent_cache_init(ngx_conf_t *cf,
+    ngx_http_consent_main_conf_t *mcf);
 
 
 /* ngx_http_consent_facts.c */
@@ -349,6 +403,9 @@ void ngx_http_consent_geo_watch(ngx_http_consent_geo_t *geo,
 
 
 /* ngx_http_consent_conf.c: the setters of directives */
+
+/* Logs the value and the directive. Returns NGX_CONF_ERROR. */
+char *ngx_http_consent_invalid(ngx_conf_t *cf, ngx_str_t *value);
 
 char *ngx_http_consent_gate(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_consent_key_file(ngx_conf_t *cf, ngx_command_t *cmd,

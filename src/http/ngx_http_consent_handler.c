@@ -27,8 +27,6 @@ static ngx_int_t ngx_http_consent_ask(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_http_consent_need_e need);
 static ngx_int_t ngx_http_consent_wait(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
-static void ngx_http_consent_answered(ngx_consent_call_t *call);
-static void ngx_http_consent_learn(ngx_http_consent_ctx_t *ctx);
 static ngx_int_t ngx_http_consent_conclude(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_http_consent_loc_conf_t *lcf);
 static void ngx_http_consent_suppose(ngx_http_consent_ctx_t *ctx,
@@ -138,7 +136,7 @@ ngx_http_consent_create_ctx(ngx_http_request_t *r)
     ngx_memzero(ctx, sizeof(ngx_http_consent_ctx_t));
 
     ctx->request = r;
-    ctx->facts.record = &ctx->call.record;
+    ctx->facts.record = &ctx->record;
 
     cln->handler = ngx_http_consent_cleanup;
     ngx_http_set_ctx(r, ctx, ngx_http_consent_gate_module);
@@ -154,7 +152,7 @@ ngx_http_consent_cleanup(void *data)
 {
     ngx_http_consent_ctx_t *ctx = data;
 
-    ngx_consent_store_cancel(&ctx->call);
+    ngx_http_consent_leave(ctx);
 }
 
 
@@ -162,6 +160,7 @@ void
 ngx_http_consent_forget(ngx_http_consent_ctx_t *ctx)
 {
     ctx->looked_up = 0;
+    ctx->stale = 0;
     ctx->facts.lookup = CG_LOOKUP_NONE;
     ngx_str_null(&ctx->token);
 }
@@ -263,36 +262,13 @@ static ngx_int_t
 ngx_http_consent_ask(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
     ngx_http_consent_need_e need)
 {
-    ngx_int_t                      rc;
-    ngx_consent_call_t            *call;
-    ngx_http_consent_main_conf_t  *mcf;
+    ngx_int_t  rc;
 
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
+    rc = need == NGX_HTTP_CONSENT_NEED_RECORD
+         ? ngx_http_consent_look_up(r, ctx)
+         : ngx_http_consent_fetch_policies(r, ctx);
 
-    call = &ctx->call;
-    call->done = ngx_http_consent_answered;
-    call->data = ctx;
-    call->subject = NULL;
-
-    if (need == NGX_HTTP_CONSENT_NEED_POLICIES) {
-        rc = ngx_consent_store_fetch(mcf->client, call);
-
-    } else {
-        if (ngx_http_consent_derive(r, ctx) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-        call->subject = &ctx->subject;
-        rc = ngx_consent_store_lookup(mcf->client, call);
-    }
-
-    if (rc == NGX_AGAIN) {
-        return ngx_http_consent_wait(r, ctx);
-    }
-
-    ngx_http_consent_learn(ctx);
-
-    return NGX_OK;
+    return rc == NGX_AGAIN ? ngx_http_consent_wait(r, ctx) : rc;
 }
 
 
@@ -320,21 +296,18 @@ ngx_http_consent_wait(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
 }
 
 
-static void
-ngx_http_consent_answered(ngx_consent_call_t *call)
+void
+ngx_http_consent_resume(ngx_http_consent_ctx_t *ctx)
 {
-    ngx_connection_t        *c;
-    ngx_http_request_t      *r;
-    ngx_http_consent_ctx_t  *ctx;
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
 
-    ctx = call->data;
     r = ctx->request;
     c = r->connection;
 
     ngx_http_set_log_request(c->log, r);
 
     ctx->waiting = 0;
-    ngx_http_consent_learn(ctx);
 
     r->read_event_handler = ngx_http_block_reading;
     r->write_event_handler = ngx_http_core_run_phases;
@@ -342,25 +315,6 @@ ngx_http_consent_answered(ngx_consent_call_t *call)
     ngx_http_core_run_phases(r);
 
     ngx_http_run_posted_requests(c);
-}
-
-
-static void
-ngx_http_consent_learn(ngx_http_consent_ctx_t *ctx)
-{
-    ngx_consent_call_t  *call;
-
-    call = &ctx->call;
-    ctx->looked_up = 1;
-
-    if (call->subject == NULL) {
-        return;
-    }
-
-    ctx->facts.lookup = call->status != NGX_CONSENT_STORE_OK
-                        ? CG_LOOKUP_FAILED
-                        : call->found == CG_RECORD_OK ? CG_LOOKUP_FOUND
-                                                      : CG_LOOKUP_ABSENT;
 }
 
 

@@ -59,6 +59,13 @@ ngx_http_consent_init_main_conf(ngx_conf_t *cf, void *conf)
 
     store = mcf->store;
 
+    if (mcf->cache && (store == NULL || mcf->keys == NULL)) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "no \"%s\" for \"consent_cache\" directive",
+                      store ? "consent_key_file" : "consent_store");
+        return NGX_CONF_ERROR;
+    }
+
     if (store == NULL) {
         return NGX_CONF_OK;
     }
@@ -76,6 +83,10 @@ ngx_http_consent_init_main_conf(ngx_conf_t *cf, void *conf)
         store->purposes[i] = mcf->purposes[i].name;
         store->necessary |= (cg_purposes_t) mcf->purposes[i].necessary << i;
         store->gpc_deny |= (cg_purposes_t) mcf->purposes[i].gpc_deny << i;
+    }
+
+    if (mcf->cache && ngx_http_consent_cache_init(cf, mcf) != NGX_OK) {
+        return NGX_CONF_ERROR;
     }
 
     if (ngx_consent_store_init_conf(cf, store, &ngx_http_consent_gate_module)

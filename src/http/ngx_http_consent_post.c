@@ -96,6 +96,8 @@ static void ngx_http_consent_fill_write(ngx_http_request_t *r,
 static void ngx_http_consent_written(ngx_consent_call_t *call);
 static ngx_int_t ngx_http_consent_finish(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
+static void ngx_http_consent_forget_cached(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
 static ngx_int_t ngx_http_consent_done(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
 static ngx_int_t ngx_http_consent_see_other(ngx_http_request_t *r,
@@ -416,7 +418,7 @@ ngx_http_consent_make_event(ngx_http_request_t *r,
     }
 
     if (ctx->facts.lookup == CG_LOOKUP_FOUND) {
-        ngx_memcpy(e.previous, ctx->call.record.event, CG_EVENT_ID_LEN);
+        ngx_memcpy(e.previous, ctx->record.event, CG_EVENT_ID_LEN);
     }
 
     write->body.data = ngx_pnalloc(r->pool, CG_MAX_EVENT + 64);
@@ -449,8 +451,8 @@ ngx_http_consent_fill_write(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
     write = &change->write;
 
     write->subject = &ctx->subject;
-    write->moved = (ctx->facts.lookup == CG_LOOKUP_FOUND && ctx->call.previous)
-                   ? &ctx->call.record : NULL;
+    write->moved = (ctx->facts.lookup == CG_LOOKUP_FOUND && ctx->previous)
+                   ? &ctx->record : NULL;
     write->rev = change->token.rev;
     write->event = change->event;
     write->granted = change->post.purposes;
@@ -495,6 +497,10 @@ ngx_http_consent_finish(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
 
     call = &ctx->call;
 
+    /* what the cache has, or is about to be told, is from before the write */
+
+    ngx_http_consent_forget_cached(r, ctx);
+
     if (call->status != NGX_CONSENT_STORE_OK) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                       "consent gate: an answer was not recorded: %s",
@@ -515,6 +521,20 @@ ngx_http_consent_finish(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
 
     default: /* NGX_CONSENT_FOREIGN */
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+}
+
+
+static void
+ngx_http_consent_forget_cached(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx)
+{
+    ngx_http_consent_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
+
+    if (mcf->cache) {
+        cg_table_forget(mcf->cache->table, &ctx->subject.current);
     }
 }
 

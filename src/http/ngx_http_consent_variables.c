@@ -39,6 +39,9 @@ static void ngx_http_consent_v_missing(ngx_http_request_t *r,
 static void ngx_http_consent_v_purposes(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_http_consent_main_conf_t *mcf,
     cg_out_t *out);
+static void ngx_http_consent_v_cache(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_http_consent_main_conf_t *mcf,
+    cg_out_t *out);
 static void ngx_http_consent_v_return(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_http_consent_main_conf_t *mcf,
     cg_out_t *out);
@@ -95,6 +98,10 @@ static ngx_http_variable_t  ngx_http_consent_vars[] = {
 
     { ngx_string("consent_purposes"), NULL, ngx_http_consent_variable,
       (uintptr_t) ngx_http_consent_v_purposes,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("consent_cache"), NULL, ngx_http_consent_variable,
+      (uintptr_t) ngx_http_consent_v_cache,
       NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("consent_return"), NULL, ngx_http_consent_variable,
@@ -300,7 +307,7 @@ ngx_http_consent_v_subject(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
 static const cg_record_t *
 ngx_http_consent_record(ngx_http_consent_ctx_t *ctx)
 {
-    return ctx->facts.lookup == CG_LOOKUP_FOUND ? &ctx->call.record : NULL;
+    return ctx->facts.lookup == CG_LOOKUP_FOUND ? &ctx->record : NULL;
 }
 
 
@@ -350,6 +357,18 @@ ngx_http_consent_v_purposes(ngx_http_request_t *r,
                                            policies, i)
                         ? cg_str("=1") : cg_str("=0"));
     }
+}
+
+
+static void
+ngx_http_consent_v_cache(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
+    ngx_http_consent_main_conf_t *mcf, cg_out_t *out)
+{
+    static const cg_str_t  names[] = {
+        cg_str("bypass"), cg_str("hit"), cg_str("miss"), cg_str("stale")
+    };
+
+    cg_out_str(out, names[ctx ? ctx->cache : NGX_HTTP_CONSENT_CACHE_BYPASS]);
 }
 
 
