@@ -70,7 +70,8 @@ $(BUILD)/nginx/Makefile: config $(BUILD)/settings $(NGX_SRC)/conf_flags
 	    > $(out)/configure.log
 
 $(BUILD)/$(MODULE).so: $(BUILD)/nginx/Makefile $(srcs) $(hdrs)
-	$(MAKE) -C $(NGX_SRC) -f $(out)/nginx/Makefile --no-print-directory modules
+	flock $(out)/settings $(MAKE) -C $(NGX_SRC) -f $(out)/nginx/Makefile \
+	    --no-print-directory modules
 	@cp $(BUILD)/nginx/$(MODULE).so $@.new && mv $@.new $@
 
 $(NGX_SRC)/conf_flags:
