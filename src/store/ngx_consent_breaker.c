@@ -154,12 +154,16 @@ ngx_consent_breaker_line(ngx_consent_conn_t *conn, ngx_uint_t level)
 static void
 ngx_consent_breaker_timeout(ngx_consent_conn_t *conn)
 {
-    ngx_uint_t  dropped;
+    ngx_str_t  more;
 
-    if (ngx_consent_line(conn->node->store, NGX_CONSENT_LINE_TIMEOUT,
-                         &dropped))
+    if (!conn->node->breaker->open
+        && ngx_consent_line(conn->node->store, NGX_CONSENT_LINE_TIMEOUT,
+                            &more))
     {
         ngx_consent_breaker_line(conn, NGX_LOG_WARN);
+
+    } else {
+        ngx_consent_breaker_line(conn, NGX_LOG_INFO);
     }
 }
 

@@ -289,9 +289,6 @@ ngx_consent_conn_receive(ngx_consent_conn_t *conn)
             return ngx_consent_conn_eof(conn, n);
         }
 
-        conn->heard = ngx_current_msec;
-        conn->stalled = 0;
-
         if (!ngx_consent_reader_feed(conn->reader, conn->in, n)) {
             return ngx_consent_fault(conn, NGX_CONSENT_FAULT_PROTOCOL, 0,
                                      "%s",
@@ -363,6 +360,9 @@ ngx_consent_conn_reply(ngx_consent_conn_t *conn,
     ngx_int_t  rc;
 
     if (conn->state == NGX_CONSENT_CONN_READY) {
+        conn->heard = ngx_current_msec;
+        conn->stalled = 0;
+
         return ngx_consent_queue_reply(conn, reply);
     }
 

@@ -11,9 +11,8 @@ static ngx_int_t ngx_consent_lookup_ask(ngx_consent_conn_t *conn,
     ngx_consent_command_t *cmd);
 static ngx_int_t ngx_consent_lookup_reply(ngx_consent_command_t *cmd,
     const ngx_consent_reply_t *reply);
-static cg_record_e ngx_consent_lookup_record(ngx_consent_call_t *call,
-    ngx_consent_store_conf_t *conf, const ngx_consent_reply_t *reply,
-    const cg_pseudonym_t *pseudonym);
+static ngx_int_t ngx_consent_lookup_values(const ngx_consent_reply_t *reply,
+    ngx_uint_t n, cg_str_t *values);
 static ngx_int_t ngx_consent_lookup_absent(ngx_consent_command_t *cmd);
 static ngx_int_t ngx_consent_lookup_foreign(ngx_consent_command_t *cmd,
     const cg_pseudonym_t *pseudonym);
@@ -126,6 +125,8 @@ static ngx_int_t
 ngx_consent_lookup_reply(ngx_consent_command_t *cmd,
     const ngx_consent_reply_t *reply)
 {
+    cg_str_t                   values[CG_FIELD_DOCUMENTS + CG_MAX_DOCUMENTS
+                                      + CG_MAX_PURPOSES];
     cg_record_e                found;
     ngx_consent_call_t        *call;
     const cg_pseudonym_t      *pseudonym;
@@ -142,8 +143,8 @@ ngx_consent_lookup_reply(ngx_consent_command_t *cmd,
 
     conf = cmd->conn->node->store->conf;
 
-    if (!ngx_consent_reply_flat(reply, conf->nfields)) {
-        return ngx_consent_unexpected(cmd, "HMGET");
+    if (ngx_consent_lookup_values(reply, conf->nfields, values) != NGX_OK) {
+        return ngx_consent_unexpected(cmd);
     }
 
     call = cmd->call;
@@ -155,7 +156,8 @@ ngx_consent_lookup_reply(ngx_consent_command_t *cmd,
     pseudonym = call->previous ? &call->subject->previous
                                : &call->subject->current;
 
-    found = ngx_consent_lookup_record(call, conf, reply, pseudonym);
+    found = cg_record_parse(&call->record, values, conf->ndocs,
+                            conf->npurposes, pseudonym->check);
 
     switch (found) {
 
@@ -182,30 +184,30 @@ ngx_consent_lookup_reply(ngx_consent_command_t *cmd,
 }
 
 
-static cg_record_e
-ngx_consent_lookup_record(ngx_consent_call_t *call,
-    ngx_consent_store_conf_t *conf, const ngx_consent_reply_t *reply,
-    const cg_pseudonym_t *pseudonym)
+static ngx_int_t
+ngx_consent_lookup_values(const ngx_consent_reply_t *reply, ngx_uint_t n,
+    cg_str_t *values)
 {
-    cg_str_t                   values[CG_FIELD_DOCUMENTS + CG_MAX_DOCUMENTS
-                                      + CG_MAX_PURPOSES];
     ngx_uint_t                 i;
     const ngx_consent_item_t  *item;
 
-    for (i = 0; i < conf->nfields; i++) {
+    if (!ngx_consent_reply_flat(reply, n)) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < n; i++) {
         item = &reply->items[i + 1];
 
         if (item->type != NGX_CONSENT_STRING
             && item->type != NGX_CONSENT_NIL)
         {
-            return CG_RECORD_MALFORMED;
+            return NGX_ERROR;
         }
 
         values[i] = item->str;
     }
 
-    return cg_record_parse(&call->record, values, conf->ndocs,
-                           conf->npurposes, pseudonym->check);
+    return NGX_OK;
 }
 
 
@@ -275,19 +277,19 @@ static void
 ngx_consent_lookup_line(ngx_consent_command_t *cmd,
     const cg_pseudonym_t *pseudonym, const char *what)
 {
-    ngx_uint_t           dropped;
+    ngx_str_t            more;
     u_char               text[CG_PSEUDONYM_LEN];
     ngx_consent_node_t  *node;
 
     node = cmd->conn->node;
 
-    if (!ngx_consent_line(node->store, NGX_CONSENT_LINE_RECORD, &dropped)) {
+    if (!ngx_consent_line(node->store, NGX_CONSENT_LINE_RECORD, &more)) {
         return;
     }
 
     cg_subject_text(pseudonym, text);
 
     ngx_log_error(NGX_LOG_ERR, node->store->log, 0,
-                  "consent store %V: the record of %*s %s (and %ui before)",
-                  &node->name, sizeof(text), text, what, dropped);
+                  "consent store %V: the record of %*s %s%V",
+                  &node->name, sizeof(text), text, what, &more);
 }

@@ -209,7 +209,7 @@ ngx_consent_policies_reply(ngx_consent_command_t *cmd,
     n = reply->nitems - 1;
 
     if (n % 2 || !ngx_consent_reply_flat(reply, n)) {
-        return ngx_consent_unexpected(cmd, "HGETALL");
+        return ngx_consent_unexpected(cmd);
     }
 
     if (ngx_consent_policies_store(store, reply) != NGX_OK) {

@@ -48,6 +48,7 @@ ngx_consent_command_new(ngx_consent_conn_t *conn, const u_char *data,
     cmd->conn = conn;
     cmd->bytes = conn->out.last;
     cmd->len = len;
+    cmd->type = NGX_CONSENT_ARRAY;
 
     ngx_memcpy(cmd->bytes, data, len);
 
@@ -152,7 +153,11 @@ ngx_consent_command_forget(ngx_consent_command_t *cmd)
 }
 
 
-/* A reply in time is a sign of health, whatever it says; a late one is not. */
+/*
+ * A reply in time is a sign of health, whatever it says; a late one is not.
+ * That of a command that nobody waits for is looked at all the same: should
+ * it not fit, neither will those after it.
+ */
 
 ngx_int_t
 ngx_consent_queue_reply(ngx_consent_conn_t *conn,
@@ -175,7 +180,12 @@ ngx_consent_queue_reply(ngx_consent_conn_t *conn,
 
     rc = NGX_OK;
 
-    if (cmd->handler) {
+    if (reply->items[0].type != cmd->type
+        && reply->items[0].type != NGX_CONSENT_ERROR)
+    {
+        rc = ngx_consent_unexpected(cmd);
+
+    } else if (cmd->handler) {
         rc = cmd->handler(cmd, reply);
 
         if (rc == NGX_OK) {

@@ -10,6 +10,8 @@
 
 static void ngx_consent_conn_watch(ngx_consent_conn_t *conn);
 static ngx_uint_t ngx_consent_conn_revived(ngx_consent_conn_t *conn);
+static ngx_consent_status_e ngx_consent_conn_status(
+    ngx_consent_conn_t *conn);
 static void ngx_consent_conn_backoff(ngx_consent_conn_t *conn);
 static void ngx_consent_conn_retry_in(ngx_consent_conn_t *conn,
     ngx_msec_t delay);
@@ -119,9 +121,7 @@ ngx_consent_conn_fail(ngx_consent_conn_t *conn)
     counted = (conn->fault.kind == NGX_CONSENT_FAULT_STALL
                && conn->stalled);
 
-    ngx_consent_conn_close(conn, conn->state == NGX_CONSENT_CONN_READY
-                                 ? NGX_CONSENT_STORE_LOST
-                                 : NGX_CONSENT_STORE_DOWN);
+    ngx_consent_conn_close(conn, ngx_consent_conn_status(conn));
 
     if (quiet) {
         ngx_log_error(NGX_LOG_INFO, conn->node->store->log, 0,
@@ -144,6 +144,21 @@ ngx_consent_conn_fail(ngx_consent_conn_t *conn)
     }
 
     ngx_consent_conn_backoff(conn);
+}
+
+
+/* What a fault is to the calls in the queue. */
+
+static ngx_consent_status_e
+ngx_consent_conn_status(ngx_consent_conn_t *conn)
+{
+    if (conn->state != NGX_CONSENT_CONN_READY) {
+        return NGX_CONSENT_STORE_DOWN;
+    }
+
+    return conn->fault.kind == NGX_CONSENT_FAULT_PROTOCOL
+           ? NGX_CONSENT_STORE_PROTOCOL
+           : NGX_CONSENT_STORE_LOST;
 }
 
 
@@ -392,6 +407,7 @@ ngx_consent_conn_ping(ngx_consent_conn_t *conn)
 
     if (cmd) {
         cmd->handler = ngx_consent_conn_pong;
+        cmd->type = NGX_CONSENT_SIMPLE;
         cmd->deadline = ngx_current_msec + conn->node->store->conf->timeout;
 
         ngx_consent_command_send(cmd, NULL);

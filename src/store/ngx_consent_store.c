@@ -243,7 +243,7 @@ ngx_consent_refused(ngx_consent_command_t *cmd,
     size_t               len;
     cg_str_t             text;
     ngx_int_t            kind;
-    ngx_uint_t           dropped;
+    ngx_str_t            more;
     ngx_consent_node_t  *node;
 
     node = cmd->conn->node;
@@ -255,13 +255,13 @@ ngx_consent_refused(ngx_consent_command_t *cmd,
         return ngx_consent_fault_reply(cmd->conn, kind, reply);
     }
 
-    if (ngx_consent_line(node->store, NGX_CONSENT_LINE_REFUSED, &dropped)) {
+    if (ngx_consent_line(node->store, NGX_CONSENT_LINE_REFUSED, &more)) {
         text = reply->items[0].str;
         len = ngx_min(text.len, 160);
 
         ngx_log_error(NGX_LOG_ERR, node->store->log, 0,
-                      "consent store %V: refused: \"%*s\" (and %ui before)",
-                      &node->name, len, text.data, dropped);
+                      "consent store %V: refused: \"%*s\"%V",
+                      &node->name, len, text.data, &more);
     }
 
     return NGX_OK;
@@ -269,18 +269,18 @@ ngx_consent_refused(ngx_consent_command_t *cmd,
 
 
 ngx_int_t
-ngx_consent_unexpected(ngx_consent_command_t *cmd, const char *what)
+ngx_consent_unexpected(ngx_consent_command_t *cmd)
 {
     ngx_consent_command_finish(cmd, NGX_CONSENT_STORE_PROTOCOL);
 
     return ngx_consent_fault(cmd->conn, NGX_CONSENT_FAULT_PROTOCOL, 0,
-                             "unexpected reply to %s", what);
+                             "reply that does not fit the command");
 }
 
 
 ngx_uint_t
 ngx_consent_line(ngx_consent_store_t *store, ngx_consent_line_e line,
-    ngx_uint_t *dropped)
+    ngx_str_t *more)
 {
     ngx_consent_line_t  *l;
 
@@ -291,7 +291,13 @@ ngx_consent_line(ngx_consent_store_t *store, ngx_consent_line_e line,
         return 0;
     }
 
-    *dropped = l->dropped;
+    more->data = l->more;
+    more->len = 0;
+
+    if (l->dropped) {
+        more->len = ngx_sprintf(l->more, " (%ui more before)", l->dropped)
+                    - l->more;
+    }
 
     l->dropped = 0;
     l->next = ngx_current_msec + NGX_CONSENT_QUIET;

@@ -103,6 +103,7 @@ typedef enum {
 typedef struct {
     ngx_msec_t               next;
     ngx_uint_t               dropped;
+    u_char                   more[NGX_INT_T_LEN + sizeof(" ( more before)")];
 } ngx_consent_line_t;
 
 /* Bytes on the heap that grow. After a failure nothing is added any more. */
@@ -129,6 +130,7 @@ struct ngx_consent_command_s {
     void                    *data;       /* goes with the command */
     void                   (*cleanup)(void *data);
     uint8_t                  status;     /* ngx_consent_status_e */
+    uint8_t                  type;       /* ngx_consent_type_e of the reply */
 };
 
 struct ngx_consent_conn_s {
@@ -148,7 +150,7 @@ struct ngx_consent_conn_s {
     ngx_event_t              timer;
     ngx_event_t              flush;
     ngx_msec_t               until;      /* of connect and handshake */
-    ngx_msec_t               heard;      /* the last bytes, or silence began */
+    ngx_msec_t               heard;      /* the last reply, or none due */
     ngx_msec_t               retry_at;
     ngx_msec_t               tried;      /* to connect, the last time */
     ngx_atomic_uint_t        closings;   /* of the breaker, at backoff */
@@ -262,11 +264,13 @@ ngx_consent_conn_t *ngx_consent_store_conn(ngx_consent_store_t *store);
 ngx_int_t ngx_consent_refused(ngx_consent_command_t *cmd,
     const ngx_consent_reply_t *reply);
 /* A reply that cannot be meant for what was asked. Returns NGX_ERROR. */
-ngx_int_t ngx_consent_unexpected(ngx_consent_command_t *cmd,
-    const char *what);
-/* Whether a line of this kind may be written now; `dropped` before it. */
+ngx_int_t ngx_consent_unexpected(ngx_consent_command_t *cmd);
+/*
+ * Whether a line of this kind may be written now. `more` tells of those that
+ * might not, for the end of the line, until the next call.
+ */
 ngx_uint_t ngx_consent_line(ngx_consent_store_t *store,
-    ngx_consent_line_e line, ngx_uint_t *dropped);
+    ngx_consent_line_e line, ngx_str_t *more);
 
 /* ngx_consent_conn.c */
 
@@ -313,7 +317,8 @@ ngx_int_t ngx_consent_handshake_reply(ngx_consent_conn_t *conn,
 
 /*
  * Puts a command's bytes into conn->out. NULL: the queue is full. Set handler
- * and deadline (and change cmd->bytes if need be), then send it.
+ * and deadline, the type of its reply if it is no array, change cmd->bytes if
+ * need be, then send it.
  */
 ngx_consent_command_t *ngx_consent_command_new(ngx_consent_conn_t *conn,
     const u_char *data, size_t len);

@@ -335,7 +335,7 @@ ngx_consent_script_base(ngx_consent_command_t *cmd,
     }
 
     if (ngx_consent_script_base_add(cmd->data, reply) != NGX_OK) {
-        return ngx_consent_unexpected(cmd, "HGETALL");
+        return ngx_consent_unexpected(cmd);
     }
 
     if (cmd->call == NULL) {
@@ -402,7 +402,7 @@ ngx_consent_script_reply(ngx_consent_command_t *cmd,
     written = ngx_consent_script_written(reply);
 
     if (written == NGX_ERROR) {
-        return ngx_consent_unexpected(cmd, "the write script");
+        return ngx_consent_unexpected(cmd);
     }
 
     script = cmd->data;
@@ -491,6 +491,7 @@ ngx_consent_script_unlink(ngx_consent_conn_t *conn,
 
     if (cmd) {
         cmd->handler = ngx_consent_script_unlinked;
+        cmd->type = NGX_CONSENT_INTEGER;
         cmd->deadline = ngx_current_msec
                         + conn->node->store->conf->write_timeout;
 
