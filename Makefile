@@ -111,7 +111,8 @@ $(BUILD)/static/nginx: $(static_src)/objs/Makefile $(srcs) $(hdrs)
 ctl_objs := $(patsubst src/%.c,$(BUILD)/obj/%.o,$(ctl) $(plain))
 
 $(BUILD)/consentctl: $(ctl_objs)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(HIREDIS) -lmaxminddb -ljansson -lcrypto
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(HIREDIS) -lmaxminddb -ljansson \
+	    -lcrypto
 
 $(BUILD)/obj/%.o: src/%.c
 	@mkdir -p $(@D)
@@ -127,7 +128,8 @@ unit: unit-programs
 	@for unit in $(units); do $(BUILD)/unit/$$unit || exit 1; done
 
 $(BUILD)/unit/%: $(BUILD)/unit/obj/%.o $(BUILD)/unit/libplain.a
-	$(CC) $(SAN) -o $@ $^ -lcmocka -Wl,--as-needed -lmaxminddb -ljansson -lcrypto -lm
+	$(CC) $(SAN) -o $@ $^ \
+	    -lcmocka -Wl,--as-needed -lmaxminddb -ljansson -lcrypto -lm
 
 $(BUILD)/unit/libplain.a: $(plain:src/%.c=$(BUILD)/unit/obj/%.o)
 	@rm -f $@
@@ -139,7 +141,8 @@ $(BUILD)/unit/obj/%.o: src/%.c
 
 $(BUILD)/unit/obj/%.o: t/unit/%.c
 	@mkdir -p $(@D)
-	$(CC) $(WARN) $(SAN) -g -O1 -Isrc/core -Isrc/geo -Isrc/cache -MMD -MP -c -o $@ $<
+	$(CC) $(WARN) $(SAN) -g -O1 \
+	    -Isrc/core -Isrc/geo -Isrc/cache -MMD -MP -c -o $@ $<
 
 
 # Fuzz targets. What a run finds new stays in build/fuzz/corpus/.

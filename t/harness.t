@@ -36,7 +36,9 @@ $body
 END
     close $fh or die "$file: $!";
 
-    my $output = `CG_KEEP= CG_BUILD='$tmp/build' TMPDIR='$tmp' '$^X' '$file' 2>&1`;
+    local @ENV{qw(CG_KEEP CG_BUILD TMPDIR)} = ('', "$tmp/build", "$tmp");
+
+    my $output = `'$^X' '$file' 2>&1`;
     my ($dir) = $output =~ /^# directory (.*)$/m;
 
     return { code => $? >> 8, output => $output, dir => $dir };
