@@ -510,23 +510,25 @@ cg_table_capacity(const cg_table_t *t)
 
 
 size_t
-cg_table_count(const cg_table_t *t)
+cg_table_count(const cg_table_t *t, size_t sample)
 {
-    size_t              n, i;
+    size_t              n, i, step, seen;
     unsigned            way;
     const uint8_t      *base;
     const cg_bucket_t  *b;
 
-    n = 0;
+    n = seen = 0;
+    step = t->nbuckets > sample ? t->nbuckets / sample : 1;
     base = (const uint8_t *) (cg_table_slots(t) + t->slot_mask + 1);
 
-    for (i = 0; i < t->nbuckets; i++) {
+    for (i = 0; i < t->nbuckets; i += step) {
         b = (const cg_bucket_t *) (base + i * t->bucket_size);
+        seen++;
 
         for (way = 0; way < CG_TABLE_WAYS; way++) {
             n += memcmp(b->tags[way], cg_tag_empty, CG_TAG_LEN) != 0;
         }
     }
 
-    return n;
+    return (size_t) ((double) n / (double) seen * t->nbuckets);
 }

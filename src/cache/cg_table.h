@@ -89,8 +89,12 @@ void cg_table_since(cg_table_t *t, uint32_t now);
 /* The feed is gone: nothing is a hit until it is back. */
 void cg_table_deaf(cg_table_t *t);
 
-/* How many entries there can be; and, by a walk, how many there are. */
+/* How many entries there can be. */
 size_t cg_table_capacity(const cg_table_t *t);
-size_t cg_table_count(const cg_table_t *t);
+/*
+ * How many places are taken, from a look at `sample` buckets all over the
+ * table (at least; all of them if there are not so many).
+ */
+size_t cg_table_count(const cg_table_t *t, size_t sample);
 
 #endif /* CG_TABLE_H */

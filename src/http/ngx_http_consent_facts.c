@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: BSD-2-Clause
  */
 
-#include "ngx_http_consent_gate_module.h"
+#include "ngx_http_consent_counters.h"
 
 
 static ngx_uint_t ngx_http_consent_truth(ngx_str_t *value);
@@ -241,19 +241,12 @@ static ngx_int_t
 ngx_http_consent_overridden(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
     ngx_http_consent_loc_conf_t *lcf)
 {
-    cg_cc_t                      country;
-    ngx_str_t                    value;
-    ngx_http_consent_headers_t  *headers;
+    cg_cc_t                       country;
+    ngx_str_t                     value;
+    ngx_http_consent_headers_t   *headers;
+    ngx_http_consent_counters_t  *counters;
 
     if (lcf->override_allow == NULL) {
-        return NGX_DECLINED;
-    }
-
-    if (ngx_http_complex_value(r, lcf->override_allow, &value) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    if (!ngx_http_consent_truth(&value)) {
         return NGX_DECLINED;
     }
 
@@ -266,6 +259,17 @@ ngx_http_consent_overridden(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
         return NGX_DECLINED;
     }
 
+    if (ngx_http_complex_value(r, lcf->override_allow, &value) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    counters = ngx_http_consent_counters(ctx->mcf);
+
+    if (!ngx_http_consent_truth(&value)) {
+        ngx_http_consent_count(&counters->overrides_ignored);
+        return NGX_DECLINED;
+    }
+
     country = cg_country_setting(
                        ngx_http_consent_cstr(&headers->override_country));
 
@@ -275,6 +279,8 @@ ngx_http_consent_overridden(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
                       &headers->override_country);
         return NGX_DECLINED;
     }
+
+    ngx_http_consent_count(&counters->overrides);
 
     ctx->facts.country = country;
     ctx->facts.overridden = 1;

@@ -36,6 +36,7 @@ typedef enum {
 } ngx_http_consent_cache_e;
 
 typedef struct ngx_http_consent_flights_s  ngx_http_consent_flights_t;
+typedef struct ngx_http_consent_counters_s  ngx_http_consent_counters_t;
 
 
 typedef struct {
@@ -71,6 +72,7 @@ typedef struct {
     ngx_http_consent_geo_t    *geo;
     ngx_consent_cache_t       *cache;       /* NULL: none */
     ngx_http_consent_flights_t  *flights;   /* of this worker, with a cache */
+    ngx_http_consent_counters_t  *counters;  /* shared; NULL: no store */
 
     ngx_uint_t                 ndocs;
     ngx_http_consent_document_t  docs[CG_MAX_DOCUMENTS];
@@ -120,9 +122,15 @@ typedef struct {
 
     cg_settings_t              settings;        /* made of the above */
     unsigned                   api:1;
+    ngx_uint_t                 status;          /* ..._STATUS_AUTO etc. */
 } ngx_http_consent_loc_conf_t;
 
 #define NGX_HTTP_CONSENT_MODE_VARIABLE  (CG_MODE_REPORT + 1)
+
+#define NGX_HTTP_CONSENT_STATUS_NONE        0
+#define NGX_HTTP_CONSENT_STATUS_AUTO        1    /* as the client accepts */
+#define NGX_HTTP_CONSENT_STATUS_JSON        2
+#define NGX_HTTP_CONSENT_STATUS_PROMETHEUS  3
 
 #define NGX_HTTP_CONSENT_SECURE_AUTO    0
 #define NGX_HTTP_CONSENT_SECURE_ON      1
@@ -152,6 +160,7 @@ typedef struct {
 
 typedef struct {
     ngx_http_request_t           *request;
+    ngx_http_consent_main_conf_t *mcf;
     ngx_http_consent_loc_conf_t  *decided;     /* location that decided last */
     ngx_table_elt_t              *explain;     /* the header sent with a pass */
     ngx_http_consent_headers_t   *headers;     /* NULL: not walked yet */
@@ -170,6 +179,7 @@ typedef struct {
     ngx_consent_call_t            call;        /* a question of its own */
     ngx_queue_t                   waiter;      /* for a flight */
     ngx_event_t                   resume;      /* when that has landed */
+    uint64_t                      asked;       /* us, when `call` was made */
     uint8_t                       cache;       /* ngx_http_consent_cache_e */
 
     ngx_str_t                     token;       /* the form token, once made */
@@ -392,6 +402,11 @@ ngx_int_t ngx_http_consent_parse_body(ngx_http_request_t *r,
 
 /* Content handler of a POST; `what` is CG_EVENT_ACCEPT or _DECLINE. */
 ngx_int_t ngx_http_consent_post(ngx_http_request_t *r, cg_event_e what);
+
+
+/* ngx_http_consent_status.c */
+
+char *ngx_http_consent_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 
 /* ngx_http_consent_geo.c */

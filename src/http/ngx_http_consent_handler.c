@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: BSD-2-Clause
  */
 
-#include "ngx_http_consent_gate_module.h"
+#include "ngx_http_consent_counters.h"
 
 
 typedef enum {
@@ -54,6 +54,10 @@ ngx_http_consent_handler(ngx_http_request_t *r)
     }
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_consent_gate_module);
+
+    if (lcf->status) {
+        return NGX_DECLINED;
+    }
 
     if (lcf->mode == CG_MODE_OFF && !lcf->api) {
         scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
@@ -136,6 +140,7 @@ ngx_http_consent_create_ctx(ngx_http_request_t *r)
     ngx_memzero(ctx, sizeof(ngx_http_consent_ctx_t));
 
     ctx->request = r;
+    ctx->mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
     ctx->facts.record = &ctx->record;
 
     cln->handler = ngx_http_consent_cleanup;
@@ -145,14 +150,36 @@ ngx_http_consent_create_ctx(ngx_http_request_t *r)
 }
 
 
-/* The client is gone: the reply, when it comes, is nobody's. */
+/*
+ * The end of the request: it is counted once, by the decision that stood. If
+ * the client is gone the reply, when it comes, is nobody's.
+ */
 
 static void
 ngx_http_consent_cleanup(void *data)
 {
     ngx_http_consent_ctx_t *ctx = data;
 
+    ngx_http_consent_counters_t  *counters;
+
     ngx_http_consent_leave(ctx);
+
+    if (!ctx->done) {
+        return;
+    }
+
+    counters = ngx_http_consent_counters(ctx->mcf);
+
+    ngx_http_consent_count(&counters->decisions[ctx->decision.outcome]
+                                               [ctx->decision.reason]);
+
+    if (ctx->mode == CG_MODE_REPORT) {
+        ngx_http_consent_count(&counters->reported);
+    }
+
+    if (ctx->facts.lookup != CG_LOOKUP_NONE) {
+        ngx_http_consent_count(&counters->cache[ctx->cache]);
+    }
 }
 
 

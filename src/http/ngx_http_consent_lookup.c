@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: BSD-2-Clause
  */
 
-#include "ngx_http_consent_gate_module.h"
+#include "ngx_http_consent_counters.h"
 
 
 /*
@@ -32,7 +32,8 @@ typedef struct {
     uint8_t                        tag[CG_TAG_LEN];
     cg_subject_t                   subject;
     uint32_t                       generation;
-    uint32_t                       asked;
+    uint32_t                       asked;       /* ms, of the cache */
+    uint64_t                       start;       /* us */
     ngx_consent_call_t             call;
 } ngx_http_consent_flight_t;
 
@@ -141,10 +142,13 @@ ngx_http_consent_ask_directly(ngx_http_request_t *r,
     call->data = ctx;
     call->subject = &ctx->subject;
 
+    ctx->asked = ngx_http_consent_clock();
+
     if (ngx_consent_store_lookup(mcf->client, call) == NGX_AGAIN) {
         return NGX_AGAIN;
     }
 
+    ngx_http_consent_count_lookup(mcf, call->status, ctx->asked);
     ngx_http_consent_learn(ctx, call);
 
     return NGX_OK;
@@ -157,6 +161,10 @@ ngx_http_consent_direct_answer(ngx_consent_call_t *call)
     ngx_http_consent_ctx_t  *ctx;
 
     ctx = call->data;
+
+    if (call->subject) {
+        ngx_http_consent_count_lookup(ctx->mcf, call->status, ctx->asked);
+    }
 
     ngx_http_consent_learn(ctx, call);
     ngx_http_consent_resume(ctx);
@@ -306,6 +314,7 @@ ngx_http_consent_new_flight(ngx_http_consent_main_conf_t *mcf,
     flight->subject = ctx->subject;
     ngx_memcpy(flight->tag, tag, CG_TAG_LEN);
 
+    flight->start = ngx_http_consent_clock();
     flight->asked = ngx_consent_cache_now();
     flight->generation = cg_table_generation(mcf->cache->table,
                                              &flight->subject.current);
@@ -315,6 +324,8 @@ ngx_http_consent_new_flight(ngx_http_consent_main_conf_t *mcf,
     flight->call.subject = &flight->subject;
 
     if (ngx_consent_store_lookup(mcf->client, &flight->call) != NGX_AGAIN) {
+        ngx_http_consent_count_lookup(mcf, flight->call.status,
+                                      flight->start);
         ngx_http_consent_learn(ctx, &flight->call);
         ngx_queue_insert_head(&mcf->flights->free, &flight->queue);
         return NGX_OK;
@@ -340,6 +351,8 @@ ngx_http_consent_landed(ngx_consent_call_t *call)
 
     flight = call->data;
     cache = flight->mcf->cache;
+
+    ngx_http_consent_count_lookup(flight->mcf, call->status, flight->start);
 
     if (call->status == NGX_CONSENT_STORE_OK) {
         (void) cg_table_put(cache->table, flight->tag,

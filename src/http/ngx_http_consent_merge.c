@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: BSD-2-Clause
  */
 
-#include "ngx_http_consent_gate_module.h"
+#include "ngx_http_consent_counters.h"
 
 
 typedef ngx_int_t (*ngx_http_consent_find_pt)(
@@ -83,6 +83,10 @@ ngx_http_consent_init_main_conf(ngx_conf_t *cf, void *conf)
         store->purposes[i] = mcf->purposes[i].name;
         store->necessary |= (cg_purposes_t) mcf->purposes[i].necessary << i;
         store->gpc_deny |= (cg_purposes_t) mcf->purposes[i].gpc_deny << i;
+    }
+
+    if (ngx_http_consent_counters_add(cf, mcf) != NGX_OK) {
+        return NGX_CONF_ERROR;
     }
 
     if (mcf->cache && ngx_http_consent_cache_init(cf, mcf) != NGX_OK) {
@@ -515,7 +519,7 @@ ngx_http_consent_check(ngx_conf_t *cf, ngx_http_consent_loc_conf_t *conf)
 
 #endif
 
-    if (conf->mode == CG_MODE_OFF && !conf->api) {
+    if (conf->mode == CG_MODE_OFF && !conf->api && !conf->status) {
         return NGX_CONF_OK;
     }
 
@@ -531,8 +535,8 @@ ngx_http_consent_check(ngx_conf_t *cf, ngx_http_consent_loc_conf_t *conf)
     if (need) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "no \"%s\" for \"%s\" directive", need,
-                      conf->mode == CG_MODE_OFF ? "consent_api"
-                                                : "consent_gate");
+                      conf->mode != CG_MODE_OFF ? "consent_gate"
+                      : conf->api ? "consent_api" : "consent_status");
         return NGX_CONF_ERROR;
     }
 

@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: BSD-2-Clause
  */
 
-#include "ngx_http_consent_gate_module.h"
+#include "ngx_http_consent_counters.h"
 
 
 /*
@@ -493,9 +493,16 @@ ngx_http_consent_written(ngx_consent_call_t *call)
 static ngx_int_t
 ngx_http_consent_finish(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
 {
-    ngx_consent_call_t  *call;
+    ngx_consent_call_t           *call;
+    ngx_http_consent_counters_t  *counters;
 
     call = &ctx->call;
+    counters = ngx_http_consent_counters(ctx->mcf);
+
+    ngx_http_consent_count(&counters->writes[
+                               call->status == NGX_CONSENT_STORE_OK
+                               ? call->written
+                               : NGX_HTTP_CONSENT_WRITE_FAILED]);
 
     /* what the cache has, or is about to be told, is from before the write */
 
