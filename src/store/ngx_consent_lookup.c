@@ -13,6 +13,10 @@ static ngx_int_t ngx_consent_lookup_reply(ngx_consent_command_t *cmd,
     const ngx_consent_reply_t *reply);
 static ngx_int_t ngx_consent_lookup_values(const ngx_consent_reply_t *reply,
     ngx_uint_t n, cg_str_t *values);
+static ngx_int_t ngx_consent_lookup_error(ngx_consent_command_t *cmd,
+    const ngx_consent_reply_t *reply);
+static const cg_pseudonym_t *ngx_consent_lookup_pseudonym(
+    const ngx_consent_call_t *call);
 static ngx_int_t ngx_consent_lookup_absent(ngx_consent_command_t *cmd);
 static ngx_int_t ngx_consent_lookup_foreign(ngx_consent_command_t *cmd,
     const cg_pseudonym_t *pseudonym);
@@ -138,7 +142,7 @@ ngx_consent_lookup_reply(ngx_consent_command_t *cmd,
     }
 
     if (reply->items[0].type == NGX_CONSENT_ERROR) {
-        return ngx_consent_refused(cmd, reply);
+        return ngx_consent_lookup_error(cmd, reply);
     }
 
     conf = cmd->conn->node->store->conf;
@@ -153,8 +157,7 @@ ngx_consent_lookup_reply(ngx_consent_command_t *cmd,
         return NGX_OK;
     }
 
-    pseudonym = call->previous ? &call->subject->previous
-                               : &call->subject->current;
+    pseudonym = ngx_consent_lookup_pseudonym(call);
 
     found = cg_record_parse(&call->record, values, conf->ndocs,
                             conf->npurposes, pseudonym->check);
@@ -208,6 +211,29 @@ ngx_consent_lookup_values(const ngx_consent_reply_t *reply, ngx_uint_t n,
     }
 
     return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_consent_lookup_error(ngx_consent_command_t *cmd,
+    const ngx_consent_reply_t *reply)
+{
+    if (cmd->call == NULL || !ngx_consent_reply_error(reply, "WRONGTYPE")) {
+        return ngx_consent_refused(cmd, reply);
+    }
+
+    ngx_consent_lookup_line(cmd, ngx_consent_lookup_pseudonym(cmd->call),
+                            "is not a hash");
+    ngx_consent_command_finish(cmd, NGX_CONSENT_STORE_REFUSED);
+
+    return NGX_OK;
+}
+
+
+static const cg_pseudonym_t *
+ngx_consent_lookup_pseudonym(const ngx_consent_call_t *call)
+{
+    return call->previous ? &call->subject->previous : &call->subject->current;
 }
 
 

@@ -115,8 +115,8 @@ static const char  ngx_consent_script[] =
 "  args[#args + 1] = f\n"
 "  args[#args + 1] = v\n"
 "end\n"
-"redis.call('HSET', key, unpack(args))\n"
 "if #drop > 0 and not moved then redis.call('HDEL', key, unpack(drop)) end\n"
+"redis.call('HSET', key, unpack(args))\n"
 "redis.call('EXPIRE', key, ARGV[3])\n"
 "return {'written', rev}\n";
 
