@@ -24,8 +24,12 @@ static ngx_uint_t ngx_http_consent_open_visitor(ngx_http_consent_ctx_t *ctx,
     cg_str_t value);
 static ngx_uint_t ngx_http_consent_open_gated(ngx_http_consent_ctx_t *ctx,
     cg_str_t value);
+static ngx_uint_t ngx_http_consent_open_any(ngx_http_consent_ctx_t *ctx,
+    cg_str_t value);
 static ngx_int_t ngx_http_consent_gated_name(ngx_http_request_t *r,
     ngx_str_t *name);
+static ngx_int_t ngx_http_consent_drop_gated(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
 static ngx_int_t ngx_http_consent_set_cookie(ngx_http_request_t *r,
     ngx_str_t *name, ngx_str_t *value, time_t max_age);
 static ngx_int_t ngx_http_consent_send_visitor(ngx_http_request_t *r,
@@ -326,7 +330,8 @@ ngx_http_consent_send_gated(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
     ngx_http_consent_main_conf_t  *mcf;
 
     if (ctx->account.len == 0) {
-        return NGX_OK;
+        return ctx->facts.klass == CG_CLASS_NAVIGATION
+               ? ngx_http_consent_drop_gated(r, ctx) : NGX_OK;
     }
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
@@ -350,6 +355,37 @@ ngx_http_consent_send_gated(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
 
     return ngx_http_consent_set_cookie(r, &name, &value,
                                        NGX_HTTP_CONSENT_GATED_TTL);
+}
+
+
+static ngx_uint_t
+ngx_http_consent_open_any(ngx_http_consent_ctx_t *ctx, cg_str_t value)
+{
+    return 1;
+}
+
+
+/*
+ * This time it is not an account that is sent to the page: what is left of
+ * one that was would answer in the visitor's place.
+ */
+
+static ngx_int_t
+ngx_http_consent_drop_gated(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
+{
+    ngx_str_t  name;
+
+    if (ngx_http_consent_gated_name(r, &name) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_consent_find_cookie(r, ctx, &name, ngx_http_consent_open_any)
+        != NGX_OK)
+    {
+        return NGX_OK;
+    }
+
+    return ngx_http_consent_clear_gated(r);
 }
 
 
