@@ -159,8 +159,12 @@ ngx_http_consent_find_variables(ngx_cycle_t *cycle,
 
     for (i = 0; i < cmcf->variables.nelts; i++) {
 
-        if (v[i].name.len < 8
-            || ngx_strncmp(v[i].name.data, "consent_", 8) != 0)
+        /* not by name: a "set $consent_x" of the operator has no other value */
+
+        if (v[i].get_handler != ngx_http_consent_variable
+            && v[i].get_handler != ngx_http_consent_token_variable
+            && v[i].get_handler != ngx_http_consent_purpose_variable
+            && v[i].get_handler != ngx_http_consent_document_variable)
         {
             continue;
         }
