@@ -24,6 +24,8 @@ static ngx_int_t ngx_consent_policies_reply(ngx_consent_command_t *cmd,
 static ngx_int_t ngx_consent_policies_store(ngx_consent_store_t *store,
     const ngx_consent_reply_t *reply);
 static void ngx_consent_policies_copy(ngx_consent_store_t *store);
+static void ngx_consent_policies_words(cg_policy_t *policy,
+    const cg_policy_t *statics);
 static const cg_policy_t *ngx_consent_policies_find(
     ngx_consent_documents_t *docs, ngx_str_t *name);
 
@@ -314,9 +316,31 @@ ngx_consent_policies_copy(ngx_consent_store_t *store)
         policy = ngx_consent_policies_find(docs, &conf->docs[i]);
 
         store->policies.docs[i] = policy ? *policy : conf->statics[i];
+
+        if (policy) {
+            ngx_consent_policies_words(&store->policies.docs[i],
+                                       &conf->statics[i]);
+        }
     }
 
     ngx_shmtx_unlock(&zone->shpool->mutex);
+}
+
+
+/* A title and an address need not be said again with each version. */
+
+static void
+ngx_consent_policies_words(cg_policy_t *policy, const cg_policy_t *statics)
+{
+    if (policy->title_len == 0) {
+        policy->title_len = statics->title_len;
+        ngx_memcpy(policy->title, statics->title, CG_MAX_TITLE);
+    }
+
+    if (policy->url_len == 0) {
+        policy->url_len = statics->url_len;
+        ngx_memcpy(policy->url, statics->url, CG_MAX_URL);
+    }
 }
 
 
