@@ -62,6 +62,11 @@ ngx_http_consent_collect(ngx_http_request_t *r, ngx_str_t *body)
             continue;
         }
 
+        if (!b->in_file) {
+            /* the mark of the end of a body in chunks */
+            continue;
+        }
+
         n = ngx_read_file(b->file, p, (size_t) (b->file_last - b->file_pos),
                           b->file_pos);
         if (n != b->file_last - b->file_pos) {
