@@ -106,13 +106,17 @@ for my $case (@CASES) {
     my ($name, $get, $host, $cookie, $attributes, $life) = @$case;
 
     subtest $name => sub {
-        my ($page, $answer) = $get->($host);
+        my ($page, $answers) = $get->($host);
+        my ($answer, $receipt) = split /\|/, $answers;
 
         like $page, qr/^$cookie=$VALUE; \Q$attributes\E$/,
             'for the session when the page is shown';
         like $answer, qr/^$cookie=$VALUE; \Q$attributes\E; Max-Age=$life$/,
             'for its full life once answered';
         is $page =~ s/;.*//r, $answer =~ s/;.*//r, 'with the same value';
+        like $receipt,
+            qr/^$cookie-receipt=k1\.[\w-]+; \Q$attributes\E; Max-Age=$life$/,
+            'and a receipt of the same kind beside it';
     };
 }
 

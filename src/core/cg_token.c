@@ -4,6 +4,7 @@
  */
 
 #include "cg_token_internal.h"
+#include "cg_wire.h"
 
 
 /* A change of the encoding takes a new number: old tokens are then refused. */
@@ -14,41 +15,13 @@
 #define CG_TOKEN_RAW     (CG_MAX_PAYLOAD + CG_TOKEN_MAC)
 
 
-/*
- * A bounded reader. What is read past the end is zero and noted: after a run
- * of reads one look at `bad` tells whether all of it was there.
- */
-
-typedef struct {
-    const uint8_t  *pos;
-    const uint8_t  *end;
-    bool            bad;
-} cg_in_t;
-
-
 static bool cg_token_mac(cg_sign_key_t *key, cg_token_e type, cg_str_t payload,
     uint8_t mac[CG_HMAC_LEN]);
 static cg_sign_key_t *cg_token_key(cg_keys_t *keys, cg_str_t kid);
 
 static bool cg_form_token_valid(const cg_form_token_t *t);
 static bool cg_gated_valid(const cg_gated_token_t *t);
-static bool cg_token_subject_valid(const cg_subject_t *s);
-
-static void cg_put_uint(cg_out_t *out, uint64_t n, size_t width);
-static void cg_put_text(cg_out_t *out, const uint8_t *text, size_t len);
-static void cg_put_subject(cg_out_t *out, const cg_subject_t *s);
-static void cg_put_pseudonym(cg_out_t *out, const cg_pseudonym_t *p);
 static void cg_put_shown(cg_out_t *out, const cg_shown_t *shown);
-
-static void cg_in_init(cg_in_t *in, cg_str_t s);
-static bool cg_get_bytes(cg_in_t *in, uint8_t *data, size_t len);
-static uint64_t cg_get_uint(cg_in_t *in, size_t width);
-static bool cg_get_bool(cg_in_t *in);
-static size_t cg_get_count(cg_in_t *in, size_t max);
-static size_t cg_get_text(cg_in_t *in, uint8_t *text, size_t max);
-static int64_t cg_get_expires(cg_in_t *in);
-static void cg_get_subject(cg_in_t *in, cg_subject_t *s);
-static void cg_get_pseudonym(cg_in_t *in, cg_pseudonym_t *p);
 static void cg_get_shown(cg_in_t *in, cg_shown_t *shown);
 
 
@@ -361,7 +334,7 @@ cg_form_token_valid(const cg_form_token_t *t)
     size_t  i;
 
     if (t->expires < 0
-        || !cg_token_subject_valid(&t->subject)
+        || !cg_subject_valid(&t->subject)
         || t->country >= CG_CC_COUNT
         || t->source >= CG_SOURCES
         || t->reason >= CG_REASONS
@@ -386,58 +359,8 @@ static bool
 cg_gated_valid(const cg_gated_token_t *t)
 {
     return t->expires >= 0
-           && cg_token_subject_valid(&t->subject)
+           && cg_subject_valid(&t->subject)
            && t->realm_len <= CG_MAX_REALM;
-}
-
-
-static bool
-cg_token_subject_valid(const cg_subject_t *s)
-{
-    return s->kind >= CG_SUBJECT_VISITOR && s->kind <= CG_SUBJECT_TEST;
-}
-
-
-static void
-cg_put_uint(cg_out_t *out, uint64_t n, size_t width)
-{
-    size_t   i;
-    uint8_t  bytes[8];
-
-    for (i = 0; i < width; i++) {
-        bytes[i] = (uint8_t) (n >> 8 * (width - 1 - i));
-    }
-
-    cg_out_bytes(out, bytes, width);
-}
-
-
-static void
-cg_put_text(cg_out_t *out, const uint8_t *text, size_t len)
-{
-    cg_put_uint(out, len, 1);
-    cg_out_bytes(out, text, len);
-}
-
-
-static void
-cg_put_subject(cg_out_t *out, const cg_subject_t *s)
-{
-    cg_put_uint(out, s->kind, 1);
-    cg_put_pseudonym(out, &s->current);
-    cg_put_uint(out, s->has_previous, 1);
-
-    if (s->has_previous) {
-        cg_put_pseudonym(out, &s->previous);
-    }
-}
-
-
-static void
-cg_put_pseudonym(cg_out_t *out, const cg_pseudonym_t *p)
-{
-    cg_out_bytes(out, p->id, CG_SUBJECT_ID_LEN);
-    cg_out_bytes(out, p->check, CG_SUBJECT_CHECK_LEN);
 }
 
 
@@ -451,124 +374,6 @@ cg_put_shown(cg_out_t *out, const cg_shown_t *shown)
     if (shown->has_sha256) {
         cg_out_bytes(out, shown->sha256, sizeof(shown->sha256));
     }
-}
-
-
-static void
-cg_in_init(cg_in_t *in, cg_str_t s)
-{
-    in->pos = s.data;
-    in->end = s.len != 0 ? s.data + s.len : s.data;
-    in->bad = false;
-}
-
-
-static bool
-cg_get_bytes(cg_in_t *in, uint8_t *data, size_t len)
-{
-    if (in->bad || (size_t) (in->end - in->pos) < len) {
-        in->bad = true;
-        return false;
-    }
-
-    if (len != 0) {
-        memcpy(data, in->pos, len);
-        in->pos += len;
-    }
-
-    return true;
-}
-
-
-static uint64_t
-cg_get_uint(cg_in_t *in, size_t width)
-{
-    size_t    i;
-    uint8_t   bytes[8];
-    uint64_t  n;
-
-    n = 0;
-
-    if (cg_get_bytes(in, bytes, width)) {
-        for (i = 0; i < width; i++) {
-            n = n << 8 | bytes[i];
-        }
-    }
-
-    return n;
-}
-
-
-static bool
-cg_get_bool(cg_in_t *in)
-{
-    return cg_get_count(in, 1) == 1;
-}
-
-
-/* A number of at most `max` in one byte. */
-
-static size_t
-cg_get_count(cg_in_t *in, size_t max)
-{
-    size_t  n;
-
-    n = (size_t) cg_get_uint(in, 1);
-
-    if (n > max) {
-        in->bad = true;
-        return 0;
-    }
-
-    return n;
-}
-
-
-static size_t
-cg_get_text(cg_in_t *in, uint8_t *text, size_t max)
-{
-    size_t  len;
-
-    len = cg_get_count(in, max);
-
-    return cg_get_bytes(in, text, len) ? len : 0;
-}
-
-
-static int64_t
-cg_get_expires(cg_in_t *in)
-{
-    uint64_t  n;
-
-    n = cg_get_uint(in, 8);
-
-    if (n > INT64_MAX) {
-        in->bad = true;
-        return 0;
-    }
-
-    return (int64_t) n;
-}
-
-
-static void
-cg_get_subject(cg_in_t *in, cg_subject_t *s)
-{
-    s->kind = (uint8_t) cg_get_uint(in, 1);
-    cg_get_pseudonym(in, &s->current);
-    s->has_previous = cg_get_bool(in);
-
-    if (s->has_previous) {
-        cg_get_pseudonym(in, &s->previous);
-    }
-}
-
-
-static void
-cg_get_pseudonym(cg_in_t *in, cg_pseudonym_t *p)
-{
-    cg_get_bytes(in, p->id, CG_SUBJECT_ID_LEN);
-    cg_get_bytes(in, p->check, CG_SUBJECT_CHECK_LEN);
 }
 
 

@@ -26,8 +26,8 @@ static ngx_uint_t ngx_http_consent_open_gated(ngx_http_consent_ctx_t *ctx,
     cg_str_t value);
 static ngx_uint_t ngx_http_consent_open_any(ngx_http_consent_ctx_t *ctx,
     cg_str_t value);
-static ngx_int_t ngx_http_consent_gated_name(ngx_http_request_t *r,
-    ngx_str_t *name);
+static ngx_int_t ngx_http_consent_other_name(ngx_http_request_t *r,
+    const char *suffix, ngx_str_t *name);
 static ngx_int_t ngx_http_consent_drop_gated(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
 static ngx_int_t ngx_http_consent_set_cookie(ngx_http_request_t *r,
@@ -172,50 +172,76 @@ ngx_http_consent_open_gated(ngx_http_consent_ctx_t *ctx, cg_str_t value)
 }
 
 
+/* Our other cookies are named after the visitor's: "consent-receipt". */
+
 static ngx_int_t
-ngx_http_consent_gated_name(ngx_http_request_t *r, ngx_str_t *name)
+ngx_http_consent_other_name(ngx_http_request_t *r, const char *suffix,
+    ngx_str_t *name)
 {
+    size_t                        len;
     ngx_str_t                     base;
     ngx_http_consent_srv_conf_t  *scf;
 
     scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
 
     base = ngx_http_consent_cookie_name(r, scf);
+    len = ngx_strlen(suffix);
 
-    name->len = base.len + sizeof(ngx_http_consent_gated_suffix) - 1;
+    name->len = base.len + len;
     name->data = ngx_pnalloc(r->pool, name->len);
     if (name->data == NULL) {
         return NGX_ERROR;
     }
 
-    ngx_memcpy(ngx_cpymem(name->data, base.data, base.len),
-               ngx_http_consent_gated_suffix,
-               sizeof(ngx_http_consent_gated_suffix) - 1);
+    ngx_memcpy(ngx_cpymem(name->data, base.data, base.len), suffix, len);
 
     return NGX_OK;
 }
 
 
 ngx_int_t
-ngx_http_consent_read_gated(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
+ngx_http_consent_read_other(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, const char *suffix,
+    ngx_http_consent_open_pt open)
 {
     ngx_str_t  name;
 
-    if (ngx_http_consent_gated_name(r, &name) != NGX_OK) {
+    if (ngx_http_consent_other_name(r, suffix, &name) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    if (ngx_http_consent_find_cookie(r, ctx, &name,
-                                     ngx_http_consent_open_gated)
-        != NGX_OK)
-    {
-        return NGX_DECLINED;
+    return ngx_http_consent_find_cookie(r, ctx, &name, open);
+}
+
+
+ngx_int_t
+ngx_http_consent_send_other(ngx_http_request_t *r, const char *suffix,
+    ngx_str_t *value, time_t max_age)
+{
+    ngx_str_t  name;
+
+    if (ngx_http_consent_other_name(r, suffix, &name) != NGX_OK) {
+        return NGX_ERROR;
     }
 
-    ctx->derived = 1;
-    ctx->gated = 1;
+    return ngx_http_consent_set_cookie(r, &name, value, max_age);
+}
 
-    return NGX_OK;
+
+ngx_int_t
+ngx_http_consent_read_gated(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_consent_read_other(r, ctx, ngx_http_consent_gated_suffix,
+                                     ngx_http_consent_open_gated);
+
+    if (rc == NGX_OK) {
+        ctx->derived = 1;
+        ctx->gated = 1;
+    }
+
+    return rc;
 }
 
 
@@ -325,7 +351,7 @@ ngx_http_consent_send_gated(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
 {
     size_t                         len;
     u_char                         text[CG_MAX_TOKEN];
-    ngx_str_t                      name, value;
+    ngx_str_t                      value;
     ngx_http_consent_srv_conf_t   *scf;
     ngx_http_consent_main_conf_t  *mcf;
 
@@ -337,9 +363,7 @@ ngx_http_consent_send_gated(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
     mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
     scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
 
-    if (ngx_http_consent_derive(r, ctx) != NGX_OK
-        || ngx_http_consent_gated_name(r, &name) != NGX_OK)
-    {
+    if (ngx_http_consent_derive(r, ctx) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -353,8 +377,8 @@ ngx_http_consent_send_gated(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
     value.data = text;
     value.len = len;
 
-    return ngx_http_consent_set_cookie(r, &name, &value,
-                                       NGX_HTTP_CONSENT_GATED_TTL);
+    return ngx_http_consent_send_other(r, ngx_http_consent_gated_suffix,
+                                       &value, NGX_HTTP_CONSENT_GATED_TTL);
 }
 
 
@@ -373,16 +397,13 @@ ngx_http_consent_open_any(ngx_http_consent_ctx_t *ctx, cg_str_t value)
 static ngx_int_t
 ngx_http_consent_drop_gated(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
 {
-    ngx_str_t  name;
+    ngx_int_t  rc;
 
-    if (ngx_http_consent_gated_name(r, &name) != NGX_OK) {
-        return NGX_ERROR;
-    }
+    rc = ngx_http_consent_read_other(r, ctx, ngx_http_consent_gated_suffix,
+                                     ngx_http_consent_open_any);
 
-    if (ngx_http_consent_find_cookie(r, ctx, &name, ngx_http_consent_open_any)
-        != NGX_OK)
-    {
-        return NGX_OK;
+    if (rc != NGX_OK) {
+        return rc == NGX_ERROR ? NGX_ERROR : NGX_OK;
     }
 
     return ngx_http_consent_clear_gated(r);
@@ -392,13 +413,10 @@ ngx_http_consent_drop_gated(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
 ngx_int_t
 ngx_http_consent_clear_gated(ngx_http_request_t *r)
 {
-    ngx_str_t  name, value;
-
-    if (ngx_http_consent_gated_name(r, &name) != NGX_OK) {
-        return NGX_ERROR;
-    }
+    ngx_str_t  value;
 
     ngx_str_null(&value);
 
-    return ngx_http_consent_set_cookie(r, &name, &value, 0);
+    return ngx_http_consent_send_other(r, ngx_http_consent_gated_suffix,
+                                       &value, 0);
 }

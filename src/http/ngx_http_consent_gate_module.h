@@ -11,6 +11,7 @@
 #include <ngx_http.h>
 
 #include "../core/cg_event.h"
+#include "../core/cg_receipt.h"
 #include "../core/cg_token.h"
 #include "../cache/ngx_consent_cache.h"
 #include "../geo/cg_geo.h"
@@ -176,6 +177,7 @@ typedef struct {
     uint8_t                       visitor[CG_VISITOR_ID_LEN];
     cg_subject_t                  subject;     /* valid if `derived` */
     cg_record_t                   record;      /* with CG_LOOKUP_FOUND */
+    cg_record_t                  *receipt;     /* of the cookie; or NULL */
     ngx_consent_call_t            call;        /* a question of its own */
     ngx_queue_t                   waiter;      /* for a flight */
     ngx_event_t                   resume;      /* when that has landed */
@@ -300,6 +302,12 @@ ngx_int_t ngx_http_consent_read_visitor(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
 ngx_int_t ngx_http_consent_read_gated(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
+/* The same for a cookie named after the visitor's, with a suffix. */
+ngx_int_t ngx_http_consent_read_other(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, const char *suffix,
+    ngx_http_consent_open_pt open);
+ngx_int_t ngx_http_consent_send_other(ngx_http_request_t *r,
+    const char *suffix, ngx_str_t *value, time_t max_age);
 /* A new visitor: random bytes, and the cookie for the session. */
 ngx_int_t ngx_http_consent_new_visitor(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
@@ -311,6 +319,16 @@ ngx_int_t ngx_http_consent_send_gated(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
 /* Takes that cookie back. */
 ngx_int_t ngx_http_consent_clear_gated(ngx_http_request_t *r);
+
+
+/* ngx_http_consent_receipt.c */
+
+/* The store does not answer: facts.receipt, if a valid one came along. */
+ngx_int_t ngx_http_consent_read_receipt(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
+/* Sends a receipt for `record`, which is what the store has now. */
+ngx_int_t ngx_http_consent_send_receipt(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, const cg_record_t *record);
 
 
 /* ngx_http_consent_answer.c */

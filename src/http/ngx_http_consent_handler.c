@@ -359,6 +359,12 @@ ngx_http_consent_conclude(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
 
     facts = &ctx->facts;
 
+    if (facts->lookup == CG_LOOKUP_FAILED
+        && ngx_http_consent_read_receipt(r, ctx) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
     if (ctx->mode == CG_MODE_OFF && !facts->own) {
         ngx_memzero(&ctx->decision, sizeof(cg_decision_t));
 

@@ -100,6 +100,8 @@ static void ngx_http_consent_forget_cached(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
 static ngx_int_t ngx_http_consent_done(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
+static void ngx_http_consent_apply(ngx_http_consent_change_t *change,
+    cg_record_t *record);
 static ngx_int_t ngx_http_consent_see_other(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
 static ngx_int_t ngx_http_consent_fail(ngx_http_request_t *r,
@@ -565,6 +567,12 @@ ngx_http_consent_done(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    ngx_http_consent_apply(change, &ctx->record);
+
+    if (ngx_http_consent_send_receipt(r, ctx, &ctx->record) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
     if (!change->post.json) {
         return ngx_http_consent_see_other(r, ctx);
     }
@@ -579,6 +587,29 @@ ngx_http_consent_done(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
     body.len = p - body.data;
 
     return ngx_http_consent_send(r, NGX_HTTP_OK, "application/json", &body);
+}
+
+
+/* What the store has made of the record (ngx_consent_script.h). */
+
+static void
+ngx_http_consent_apply(ngx_http_consent_change_t *change, cg_record_t *record)
+{
+    ngx_uint_t                  i;
+    const ngx_consent_write_t  *write;
+
+    write = &change->write;
+
+    for (i = 0; i < CG_MAX_DOCUMENTS; i++) {
+        if (write->accept & (1 << i)) {
+            record->accepted[i] = ngx_max(record->accepted[i],
+                                          write->versions[i]);
+        }
+    }
+
+    record->declined = (record->declined & ~write->accept) | write->decline;
+    record->granted = (record->granted & ~write->answered) | write->granted;
+    record->answered |= write->answered;
 }
 
 
