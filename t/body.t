@@ -203,10 +203,12 @@ subtest 'malformed JSON' => sub {
         'return a number'    => sub ($k) { qq({"token":"$k","return":1}) },
         'documents a string' => sub ($k) { qq({"token":"$k","documents":"x"}) },
         'documents an object' => sub ($k) { qq({"token":"$k","documents":{}}) },
-        'documents null'     => sub ($k) { qq({"token":"$k","documents":null}) },
+        'documents null'     =>
+            sub ($k) { qq({"token":"$k","documents":null}) },
         'documents of numbers' =>
             sub ($k) { qq({"token":"$k","documents":[1]}) },
-        'documents of lists' => sub ($k) { qq({"token":"$k","documents":[[]]}) },
+        'documents of lists' =>
+            sub ($k) { qq({"token":"$k","documents":[[]]}) },
         'purposes an object' =>
             sub ($k) { qq({"token":"$k","purposes":{"analytics":true}}) },
         'deep nesting'       => sub ($) { '[' x 30_000 },
