@@ -33,6 +33,7 @@ dirs   := core geo store cache http
 srcs   := $(sort $(wildcard $(dirs:%=src/%/*.c)))
 hdrs   := $(sort $(wildcard $(dirs:%=src/%/*.h)))
 plain  := $(sort $(wildcard src/core/*.c src/geo/cg_*.c src/cache/cg_*.c))
+alone  := $(plain) src/store/ngx_consent_reply.c
 ctl    := $(sort $(wildcard src/ctl/*.c))
 units  := $(patsubst t/unit/%.c,%,$(sort $(wildcard t/unit/test_*.c)))
 fuzzes := $(patsubst t/fuzz/%.c,%,$(sort $(wildcard t/fuzz/fuzz_*.c)))
@@ -128,10 +129,10 @@ unit: unit-programs
 	@for unit in $(units); do $(BUILD)/unit/$$unit || exit 1; done
 
 $(BUILD)/unit/%: $(BUILD)/unit/obj/%.o $(BUILD)/unit/libplain.a
-	$(CC) $(SAN) -o $@ $^ \
+	$(CC) $(SAN) -o $@ $^ $(HIREDIS) \
 	    -lcmocka -Wl,--as-needed -lmaxminddb -ljansson -lcrypto -lm
 
-$(BUILD)/unit/libplain.a: $(plain:src/%.c=$(BUILD)/unit/obj/%.o)
+$(BUILD)/unit/libplain.a: $(alone:src/%.c=$(BUILD)/unit/obj/%.o)
 	@rm -f $@
 	$(AR) rcs $@ $^
 
@@ -142,7 +143,7 @@ $(BUILD)/unit/obj/%.o: src/%.c
 $(BUILD)/unit/obj/%.o: t/unit/%.c
 	@mkdir -p $(@D)
 	$(CC) $(WARN) $(SAN) -g -O1 \
-	    -Isrc/core -Isrc/geo -Isrc/cache -MMD -MP -c -o $@ $<
+	    -Isrc/core -Isrc/geo -Isrc/cache -Isrc/store -MMD -MP -c -o $@ $<
 
 
 # Fuzz targets. What a run finds new stays in build/fuzz/corpus/.
@@ -163,10 +164,10 @@ fuzz: fuzz-programs
 	done
 
 $(BUILD)/fuzz/%: $(BUILD)/fuzz/obj/%.o $(BUILD)/fuzz/libplain.a
-	$(CLANG) $(SAN) -fsanitize=fuzzer -o $@ $^ \
+	$(CLANG) $(SAN) -fsanitize=fuzzer -o $@ $^ $(HIREDIS) \
 	    -Wl,--as-needed -lmaxminddb -ljansson -lcrypto -lm
 
-$(BUILD)/fuzz/libplain.a: $(plain:src/%.c=$(BUILD)/fuzz/obj/%.o)
+$(BUILD)/fuzz/libplain.a: $(alone:src/%.c=$(BUILD)/fuzz/obj/%.o)
 	@rm -f $@
 	$(AR) rcs $@ $^
 
@@ -177,7 +178,7 @@ $(BUILD)/fuzz/obj/%.o: src/%.c
 $(BUILD)/fuzz/obj/%.o: t/fuzz/%.c
 	@mkdir -p $(@D)
 	$(CLANG) $(WARN) $(SAN) -fsanitize=fuzzer-no-link -g -O1 \
-	    -Isrc/core -Isrc/geo -Isrc/cache -MMD -MP -c -o $@ $<
+	    -Isrc/core -Isrc/geo -Isrc/cache -Isrc/store -MMD -MP -c -o $@ $<
 
 
 # The country database of the demo and the tests.
