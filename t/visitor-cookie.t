@@ -57,12 +57,17 @@ my $VALUE = '[A-Za-z0-9_-]{32}';
 my $ATTR  = 'Path=/; HttpOnly; SameSite=Lax';
 my $LIFE  = 182 * 86400;
 
+# The receipt that comes with an answer is another story.
+sub without_receipt (@lines) {
+    return join '|', grep { !/^[\w-]+-receipt=/ } @lines;
+}
+
 # Set-Cookie of the page and of the answer, over plain HTTP.
 sub plain ($host) {
     my $browser = $t->browser('DE', host => $host);
     my $page = show($browser);
 
-    return map { join '|', $_->headers('Set-Cookie') } $page->{response},
+    return map { without_receipt($_->headers('Set-Cookie')) } $page->{response},
         answer($browser, page => $page);
 }
 
@@ -76,14 +81,14 @@ sub tls ($host) {
 
     my $page = $t->curl(@curl, "$url/policy-update");
     my ($token) = $page =~ /^form_token=\[(.+)\]/m;
-    push @seen, join '|', $page =~ /^set-cookie: (.*?)\r?$/mig;
+    push @seen, without_receipt($page =~ /^set-cookie: (.*?)\r?$/mig);
     my ($cookie) = $seen[0] =~ /^([^;]+)/;
 
     my $answer = $t->curl(@curl, '-H', "Cookie: $cookie", '-d',
         "token=$token&document=terms&document=privacy&document=cookies",
         "$url/consent/accept");
     like $answer, qr{^HTTP/\S+ 303}, 'the answer is taken';
-    push @seen, join '|', $answer =~ /^set-cookie: (.*?)\r?$/mig;
+    push @seen, without_receipt($answer =~ /^set-cookie: (.*?)\r?$/mig);
 
     return @seen;
 }
@@ -106,17 +111,13 @@ for my $case (@CASES) {
     my ($name, $get, $host, $cookie, $attributes, $life) = @$case;
 
     subtest $name => sub {
-        my ($page, $answers) = $get->($host);
-        my ($answer, $receipt) = split /\|/, $answers;
+        my ($page, $answer) = $get->($host);
 
         like $page, qr/^$cookie=$VALUE; \Q$attributes\E$/,
             'for the session when the page is shown';
         like $answer, qr/^$cookie=$VALUE; \Q$attributes\E; Max-Age=$life$/,
             'for its full life once answered';
         is $page =~ s/;.*//r, $answer =~ s/;.*//r, 'with the same value';
-        like $receipt,
-            qr/^$cookie-receipt=k1\.[\w-]+; \Q$attributes\E; Max-Age=$life$/,
-            'and a receipt of the same kind beside it';
     };
 }
 
