@@ -146,8 +146,8 @@ sub receive ($self, $c) {
 
 
 sub act ($self, $c, @command) {
-    my $name   = uc $command[0];
     my $script = $self->{script};
+    my $name   = $command[0] eq '(open)' ? $command[0] : uc $command[0];
     $name = '*' if !exists $script->{$name};
 
     my $action = $script->{$name};
