@@ -34,11 +34,11 @@ typedef struct ngx_consent_call_s     ngx_consent_call_t;
 
 typedef enum {
     NGX_CONSENT_STORE_OK = 0,
-    NGX_CONSENT_STORE_DOWN,        /* no connection to be had, or breaker open */
+    NGX_CONSENT_STORE_DOWN,        /* no connection, or the breaker is open */
     NGX_CONSENT_STORE_FULL,        /* the queue is full */
     NGX_CONSENT_STORE_TIMEOUT,
     NGX_CONSENT_STORE_LOST,        /* the connection closed before the reply */
-    NGX_CONSENT_STORE_PROTOCOL,    /* not a reply that we could have asked for */
+    NGX_CONSENT_STORE_PROTOCOL,    /* not a reply to what was asked */
     NGX_CONSENT_STORE_REFUSED      /* an error reply */
 } ngx_consent_status_e;
 

@@ -92,6 +92,10 @@ ngx_consent_store_write(ngx_consent_store_t *store, ngx_consent_call_t *call,
     ngx_consent_script_t   *script;
     ngx_consent_command_t  *cmd;
 
+    /* should somebody forget to look at the status */
+    call->written = NGX_CONSENT_CONFLICT;
+    call->rev = 0;
+
     conn = ngx_consent_call_start(store, call, store->conf->write_timeout);
     if (conn == NULL) {
         return NGX_OK;
