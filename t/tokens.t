@@ -211,6 +211,27 @@ subtest 'of another type' => sub {
     is try_token($anna, $sign->('form')), 200, 'and was good before';
 };
 
+subtest 'of a configuration in another order' => sub {
+    $redis->cmd('FLUSHALL');
+    my $anna  = account('anna');
+    my $state = state_of($anna);
+
+    my @documents = ConsentGate::Test::consent_block()
+        =~ /^\s*(consent_document .*?;)/gms;
+    my $consent = ConsentGate::Test::consent_block()
+        =~ s/consent_document .*?;//gsr . join "\n", reverse @documents;
+    ok $t->reload($site =~ s/%%CONSENT%%/$consent/r), 'is loaded';
+
+    is answer_as_script($anna, state => $state, what => 'decline',
+        documents => ['terms'])->status, 200, 'is good';
+    my ($event) = events($redis);
+    is_deeply [map { $_->{name} } @{ $event->{docs} }], ['terms'],
+        'for what it was given for';
+    is $redis->hash(key_of(account => 'anna')->{record})->{'d.terms'}, '-',
+        'on record, too';
+    ok $t->reload($site), 'and back';
+};
+
 subtest 'a sign key that rotates' => sub {
     $redis->cmd('FLUSHALL');
     my ($anna, $bert, $carl) = map { account($_) } qw(anna bert carl);

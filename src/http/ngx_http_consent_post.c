@@ -73,6 +73,7 @@ typedef struct ngx_http_consent_change_s {
     ngx_http_consent_post_t    post;
     cg_form_token_t            token;
     cg_docs_t                  shown;        /* numbered as configured */
+    ngx_uint_t                 numbers[CG_MAX_DOCUMENTS];  /* of token.shown */
     ngx_consent_write_t        write;
     uint8_t                    event[CG_EVENT_ID_LEN];
 } ngx_http_consent_change_t;
@@ -313,6 +314,7 @@ ngx_http_consent_shown_is_current(ngx_http_request_t *r,
             return 0;
         }
 
+        change->numbers[n] = i;
         change->shown |= (cg_docs_t) (1 << i);
         change->write.versions[i] = s->version;
     }
@@ -410,13 +412,9 @@ ngx_http_consent_make_event(ngx_http_request_t *r,
     e.reason = change->token.reason;
     e.gate = cg_str(NGX_HTTP_CONSENT_VERSION);
 
-    /* the token's documents stand in the order of the configuration */
-
-    for (i = 0, k = 0; i < mcf->ndocs; i++) {
-        if (change->shown & (1 << i)) {
-            e.chosen |= (cg_docs_t) (((change->post.documents >> i) & 1) << k);
-            k++;
-        }
+    for (k = 0; k < change->token.nshown; k++) {
+        i = change->numbers[k];
+        e.chosen |= (cg_docs_t) (((change->post.documents >> i) & 1) << k);
     }
 
     if (ctx->facts.lookup == CG_LOOKUP_FOUND) {
