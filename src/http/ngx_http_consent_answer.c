@@ -231,7 +231,7 @@ ngx_http_consent_page_link(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
     page = (ctx->decision.outcome == CG_AGE_PAGE && scf->age_page.len)
            ? &scf->age_page : &scf->page;
 
-    back = (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))
+    back = (ctx->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))
            ? ngx_http_consent_cstr(&r->unparsed_uri) : cg_str("/");
 
     if (ngx_http_consent_page_args(r, ctx, back, ctx->decision.missing, NULL,

@@ -6,6 +6,7 @@
 #include "ngx_http_consent_counters.h"
 
 
+static ngx_uint_t ngx_http_consent_client_method(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_consent_truth(ngx_str_t *value);
 static ngx_int_t ngx_http_consent_exempted(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_http_consent_loc_conf_t *lcf);
@@ -125,6 +126,43 @@ ngx_http_consent_client_uri(ngx_http_request_t *r, ngx_str_t *uri)
 }
 
 
+/*
+ * error_page makes a GET of any other method; the request line keeps what the
+ * client has sent.
+ */
+
+static ngx_uint_t
+ngx_http_consent_client_method(ngx_http_request_t *r)
+{
+    ngx_uint_t  i;
+
+    static const struct {
+        ngx_str_t   name;
+        ngx_uint_t  method;
+    } methods[] = {
+        { ngx_string("GET "), NGX_HTTP_GET },
+        { ngx_string("HEAD "), NGX_HTTP_HEAD },
+        { ngx_string("OPTIONS "), NGX_HTTP_OPTIONS }
+    };
+
+    if (!r->internal) {
+        return r->method;
+    }
+
+    for (i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+        if (r->request_line.len > methods[i].name.len
+            && ngx_strncmp(r->request_line.data, methods[i].name.data,
+                           methods[i].name.len)
+               == 0)
+        {
+            return methods[i].method;
+        }
+    }
+
+    return NGX_HTTP_UNKNOWN;
+}
+
+
 ngx_int_t
 ngx_http_consent_gather(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
 {
@@ -142,10 +180,11 @@ ngx_http_consent_gather(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
         return NGX_ERROR;
     }
 
+    ctx->method = ngx_http_consent_client_method(r);
     ctx->page = ngx_http_consent_is_page(scf, &ctx->uri);
 
     facts->own = ctx->page || lcf->api;
-    facts->preflight = (r->method == NGX_HTTP_OPTIONS);
+    facts->preflight = (ctx->method == NGX_HTTP_OPTIONS);
 
     if (!facts->own) {
         rc = ngx_http_consent_exempted(r, ctx, lcf);
@@ -518,7 +557,7 @@ ngx_http_consent_classify(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
         return NGX_ERROR;
     }
 
-    rq.safe = (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD)) != 0;
+    rq.safe = (ctx->method & (NGX_HTTP_GET|NGX_HTTP_HEAD)) != 0;
     rq.websocket = r->headers_in.upgrade
                    && ngx_strcasestrn(r->headers_in.upgrade->value.data,
                                       "websocket", 9 - 1)

@@ -173,6 +173,7 @@ typedef struct {
     uint8_t                       country[2];
 
     ngx_str_t                     uri;         /* the client's, normalized */
+    ngx_uint_t                    method;      /* the client's */
     ngx_str_t                     account;     /* the id of an account */
     uint8_t                       visitor[CG_VISITOR_ID_LEN];
     cg_subject_t                  subject;     /* valid if `derived` */
