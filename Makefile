@@ -5,7 +5,7 @@
 #   make test         every test;  make unit: those of src/core alone
 #   make fuzz         each fuzz target for FUZZ_TIME seconds (clang)
 #   make static       nginx itself with the gate built in: build/static/nginx
-#   make bench        the table of CPU time per request
+#   make bench        the table of CPU time per request; BENCH=OPTIONS
 #   make install      into DESTDIR
 #
 # Everything that is made is under build/.
@@ -199,8 +199,16 @@ run:
 test:
 	./gate test
 
-bench: $(BUILD)/$(MODULE).so $(BUILD)/geo/country.mmdb
-	t/bench/run
+bench:
+	./gate bench $(BENCH)
+
+.PHONY: bench-programs
+bench-programs: $(BUILD)/bench/visitors
+
+$(BUILD)/bench/visitors: t/bench/visitors.c $(plain:src/%.c=$(BUILD)/obj/%.o)
+	@mkdir -p $(@D)
+	$(CC) $(WARN) $(CFLAGS) $(LDFLAGS) -Isrc/core -Isrc/geo -o $@ $^ \
+	    -Wl,--as-needed -lmaxminddb -ljansson -lcrypto
 
 
 .PHONY: install
