@@ -45,7 +45,10 @@ $t->nginx(<<'END');
             add_header X-Accel-Redirect $arg_to;
             return 200 "not seen";
         }
-        location /accel-named { add_header X-Accel-Redirect @accel; return 200; }
+        location /accel-named {
+            add_header X-Accel-Redirect @accel;
+            return 200;
+        }
         location /500 { return 500; }
     }
 

@@ -7,6 +7,7 @@
 
 
 static ngx_uint_t ngx_http_consent_client_method(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_consent_uri_is(ngx_str_t *page, ngx_str_t *uri);
 static ngx_uint_t ngx_http_consent_truth(ngx_str_t *value);
 static ngx_int_t ngx_http_consent_exempted(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_http_consent_loc_conf_t *lcf);
@@ -63,14 +64,61 @@ ngx_http_consent_mode(ngx_http_request_t *r, ngx_http_consent_loc_conf_t *lcf)
 ngx_uint_t
 ngx_http_consent_is_page(ngx_http_consent_srv_conf_t *scf, ngx_str_t *uri)
 {
-    if (scf->page.len && uri->len == scf->page.len
-        && ngx_memcmp(uri->data, scf->page.data, uri->len) == 0)
+    return ngx_http_consent_uri_is(&scf->page, uri)
+           || ngx_http_consent_uri_is(&scf->age_page, uri);
+}
+
+
+/*
+ * With a slash behind it too: nginx redirects to it when the page is a
+ * directory, and to send that back here would never end.
+ */
+
+static ngx_uint_t
+ngx_http_consent_uri_is(ngx_str_t *page, ngx_str_t *uri)
+{
+    if (page->len == 0 || uri->len < page->len
+        || ngx_memcmp(uri->data, page->data, page->len) != 0)
     {
+        return 0;
+    }
+
+    return uri->len == page->len
+           || (uri->len == page->len + 1 && uri->data[page->len] == '/');
+}
+
+
+/* For a location that is not gated: whether it serves our page. */
+
+ngx_uint_t
+ngx_http_consent_serves_page(ngx_http_request_t *r)
+{
+    ngx_str_t                     uri;
+    ngx_http_consent_ctx_t       *ctx;
+    ngx_http_consent_srv_conf_t  *scf;
+
+    scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
+
+    if (scf->page.len == 0 && scf->age_page.len == 0) {
+        return 0;
+    }
+
+    if (ngx_http_consent_is_page(scf, &r->uri)) {
         return 1;
     }
 
-    return scf->age_page.len && uri->len == scf->age_page.len
-           && ngx_memcmp(uri->data, scf->age_page.data, uri->len) == 0;
+    if (r->valid_unparsed_uri) {
+        return 0;
+    }
+
+    ctx = ngx_http_consent_get_ctx(r);
+
+    if (ctx) {
+        return ctx->page;
+    }
+
+    return ngx_http_consent_client_uri(r, &uri) == NGX_OK
+           && ngx_http_consent_is_page(scf, &uri);
 }
 
 

@@ -289,6 +289,8 @@ ngx_uint_t ngx_http_consent_mode(ngx_http_request_t *r,
 /* Whether the client's URI is that of the page or age page. */
 ngx_uint_t ngx_http_consent_is_page(ngx_http_consent_srv_conf_t *scf,
     ngx_str_t *uri);
+/* The same of a request, for a location whose gate is off. */
+ngx_uint_t ngx_http_consent_serves_page(ngx_http_request_t *r);
 /* The client's URI, normalized, whatever rewrites have made of r->uri. */
 ngx_int_t ngx_http_consent_client_uri(ngx_http_request_t *r, ngx_str_t *uri);
 

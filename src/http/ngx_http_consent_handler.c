@@ -47,7 +47,6 @@ ngx_http_consent_handler(ngx_http_request_t *r)
     ngx_int_t                     rc;
     ngx_http_consent_ctx_t       *ctx;
     ngx_http_consent_loc_conf_t  *lcf;
-    ngx_http_consent_srv_conf_t  *scf;
 
     if (r != r->main) {
         return NGX_DECLINED;
@@ -59,12 +58,10 @@ ngx_http_consent_handler(ngx_http_request_t *r)
         return NGX_DECLINED;
     }
 
-    if (lcf->mode == CG_MODE_OFF && !lcf->api) {
-        scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
-
-        if (!ngx_http_consent_is_page(scf, &r->uri)) {
-            return NGX_DECLINED;
-        }
+    if (lcf->mode == CG_MODE_OFF && !lcf->api
+        && !ngx_http_consent_serves_page(r))
+    {
+        return NGX_DECLINED;
     }
 
     ctx = ngx_http_consent_get_ctx(r);
