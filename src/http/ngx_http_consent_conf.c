@@ -581,6 +581,14 @@ ngx_http_consent_visitor_cookie(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     scf->cookie = value[1];
+
+    if (ngx_strcmp(value[1].data, "default") == 0) {
+
+        /* the name follows from the rest: ngx_http_consent_cookie_name() */
+
+        scf->cookie.len = 0;
+    }
+
     scf->cookie_max_age = 182 * 86400;
     scf->cookie_secure = NGX_HTTP_CONSENT_SECURE_AUTO;
     ngx_str_set(&scf->cookie_domain, "");
@@ -593,7 +601,7 @@ ngx_http_consent_visitor_cookie(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     /* browsers drop a __Host- cookie with a domain, in silence */
 
-    if (scf->cookie_domain.len
+    if (scf->cookie_domain.len && scf->cookie.len
         && ngx_strncmp(scf->cookie.data, "__Host-", 7) == 0)
     {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,

@@ -132,6 +132,8 @@ ngx_http_consent_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_consent_srv_conf_t *prev = parent;
     ngx_http_consent_srv_conf_t *conf = child;
 
+    ngx_http_consent_main_conf_t  *mcf;
+
     ngx_conf_merge_str_value(conf->realm, prev->realm, "default");
     ngx_conf_merge_str_value(conf->page, prev->page, "");
     ngx_conf_merge_str_value(conf->age_page, prev->age_page, "");
@@ -144,6 +146,20 @@ ngx_http_consent_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
                              182 * 86400);
     ngx_conf_merge_uint_value(conf->cookie_secure, prev->cookie_secure,
                               NGX_HTTP_CONSENT_SECURE_AUTO);
+
+    /* the page shows what is on record, wherever the gate is off */
+
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_consent_gate_module);
+
+    if ((conf->page.len || conf->age_page.len)
+        && (mcf->store == NULL || mcf->keys == NULL))
+    {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "no \"%s\" for \"%s\" directive",
+                      mcf->store ? "consent_key_file" : "consent_store",
+                      conf->page.len ? "consent_page" : "consent_age_page");
+        return NGX_CONF_ERROR;
+    }
 
     return NGX_CONF_OK;
 }
