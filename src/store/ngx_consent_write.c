@@ -9,6 +9,9 @@
 #include "ngx_consent_script.h"
 
 
+#define NGX_CONSENT_TEST_RETENTION  86400   /* seconds; of a test subject */
+
+
 /*
  * HGETALL of the old key when the record moves, so that fields which this
  * configuration does not know move too; then EVALSHA; EVAL if the server does
@@ -189,7 +192,9 @@ ngx_consent_script_words(ngx_consent_script_t *script,
 
     ngx_consent_buf_number(b, write->rev);
     ngx_consent_buf_hex(b, write->event, 16);
-    ngx_consent_buf_number(b, store->conf->retention);
+    ngx_consent_buf_number(b, write->subject->kind == CG_SUBJECT_TEST
+                              ? NGX_CONSENT_TEST_RETENTION
+                              : store->conf->retention);
     ngx_consent_buf_hex(b, pseudonym->check, CG_SUBJECT_CHECK_LEN);
     ngx_consent_buf_bulk(b, write->body.data, write->body.len);
     ngx_consent_buf_bulk(b, write->mac.data, write->mac.len);
