@@ -55,9 +55,13 @@ sub chromium (%options) {
         ports => $t->dir . '/..', %options);
 }
 
+# A click begins to navigate and does not wait for it.
 sub at ($c, $what, $name) {
-    return is $c->url =~ s{^http://[^/]+}{}r, $what, $name;
+    wait_for(sub { path($c) eq $what }, 10);
+    return is path($c), $what, $name;
 }
+
+sub path ($c) { return $c->url =~ s{^http://[^/]+}{}r }
 
 my @BOXES = map { "#$_" } qw(terms privacy cookies);
 my $ACCEPT = 'button[form=answer]';
@@ -81,7 +85,7 @@ for my $host ('germany.localhost', 'iceland.test') {
         $c->click($_) for @BOXES;
         $c->click($ACCEPT);
         at $c, '/course.html?part=2&x=a%20b', 'comes back after accepting';
-        is $c->title, 'Course', 'to what was asked for';
+        ok wait_for(sub { $c->title eq 'Course' }), 'to what was asked for';
 
         $c->go("http://$host:$port/");
         is $c->title, 'Home', 'and is not asked again';
@@ -104,7 +108,10 @@ subtest 'declining' => sub {
     my $c = chromium(javascript => 0);
     $c->go("http://germany.test:$port/course.html");
     $c->click('form:not(#answer) button');
-    like $c->url, qr{/policy-update\?}, 'leads back to the page';
+    ok wait_for(sub { $c->find('[role=alert], [role=status]') || 
+        $c->script('return document.body.innerText') =~ /declined/i }),
+        'is told on the page';
+    like $c->url, qr{/policy-update\?}, 'which it leads back to';
     $c->go("http://germany.test:$port/course.html");
     like $c->url, qr{/policy-update\?}, 'and is an answer that holds';
     $c->click($_) for @BOXES;
@@ -142,9 +149,9 @@ subtest 'with cookies switched off' => sub {
     $c->go("http://germany.test:$port/");
     $c->click($_) for @BOXES;
     $c->click($ACCEPT);
-    like $c->text('[role=alert]'), qr/cookie/i, 'the page says so';
-    is $c->url =~ s{^http://[^/]+}{}r, '/consent/accept',
-        'and there is no loop';
+    at $c, '/consent/accept', 'there is no loop';
+    ok wait_for(sub { $c->find('[role=alert]') }), 'but a message';
+    like $c->text('[role=alert]'), qr/cookie/i, 'that says so';
 };
 
 
