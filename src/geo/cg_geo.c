@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "cg_geo.h"
+#include "cg_tree.h"
 
 
 /*
@@ -39,6 +40,7 @@ struct cg_geo_s {
     const cg_geo_field_t  *field;
     struct stat            file;
     cg_geo_memo_t          memo[CG_GEO_MEMO];
+    cg_tree_t              tree;
 };
 
 
@@ -103,6 +105,7 @@ cg_geo_open(const char *path, char *err)
     geo->field = cg_geo_find(&geo->mmdb, &rc);
 
     if (geo->field != NULL) {
+        cg_tree_init(&geo->tree, &geo->mmdb);
         return geo;
     }
 
@@ -134,6 +137,7 @@ cg_cc_t
 cg_geo_country(cg_geo_t *geo, const struct sockaddr *sa)
 {
     int                   rc;
+    MMDB_entry_s          entry;
     struct sockaddr_in    sin;
     MMDB_lookup_result_s  found;
 
@@ -141,9 +145,14 @@ cg_geo_country(cg_geo_t *geo, const struct sockaddr *sa)
         sa = cg_geo_unmap(sa, &sin);
     }
 
-    if (sa->sa_family != AF_INET
-        && (sa->sa_family != AF_INET6 || geo->mmdb.metadata.ip_version != 6))
-    {
+    if (sa->sa_family == AF_INET) {
+        return cg_tree_find(&geo->tree,
+                      ntohl(((const struct sockaddr_in *) sa)->sin_addr.s_addr),
+                      &entry)
+               ? cg_geo_recall(geo, &entry) : CG_CC_UNKNOWN;
+    }
+
+    if (sa->sa_family != AF_INET6 || geo->mmdb.metadata.ip_version != 6) {
         return CG_CC_UNKNOWN;
     }
 

@@ -89,6 +89,26 @@ write_db("record$_", [
 	'2001:db8:1::/48' => geolite('FR'),
 ], record_size => $_) for (28, 32);
 
+# networks of every length, within one another, in either sort of database
+{
+	my $state = 1;
+	my @lengths = map { ($_) x 8 } 7 .. 32;
+	my @networks = map {
+		$state = ($state * 69069 + 1) & 0xffffffff;
+		my $first = ($state >> 32 - $_) << 32 - $_;
+		[join('.', unpack 'C4', pack 'N', $first), $_]
+	} @lengths;
+
+	for my $size (24, 28, 32) {
+		write_db("scattered$size", [
+			map { ("::$_->[0]/" . ($_->[1] + 96) => geolite('DE')) } @networks
+		], record_size => $size);
+		write_db("flat$size", [
+			map { ("$_->[0]/$_->[1]" => geolite('DE')) } @networks
+		], record_size => $size, ip_version => 4);
+	}
+}
+
 # IPinfo Lite: a name beside the code
 write_db('code', [
 	'::192.0.2.0/120' => { country => 'Germany', country_code => 'DE' },

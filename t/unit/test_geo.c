@@ -20,6 +20,7 @@
 #include <sys/un.h>
 
 #include "cg_geo.h"
+#include "cg_tree.h"
 
 
 #define N(a)  (sizeof(a) / sizeof((a)[0]))
@@ -216,6 +217,75 @@ test_the_field_is_found(void **state)
         assert_string_equal(country(geo, "192.0.2.1"), "DE");
         assert_string_equal(country(geo, "2001:db8:1::1"), cases[i].ipv6);
         cg_geo_close(geo);
+    }
+}
+
+
+/* The library and the shortcut, at the ends of every network of the tree. */
+
+static size_t
+compare_lookups(const char *name)
+{
+    int                   rc;
+    size_t                found;
+    uint32_t              address, last;
+    cg_tree_t            *tree;
+    MMDB_s                mmdb;
+    MMDB_entry_s          entry;
+    struct sockaddr_in    sin;
+    MMDB_lookup_result_s  result;
+
+    tree = malloc(sizeof(cg_tree_t));
+    assert_non_null(tree);
+    assert_int_equal(MMDB_open(path_of(name), MMDB_MODE_MMAP, &mmdb), 0);
+    cg_tree_init(tree, &mmdb);
+
+    memset(&sin, 0, sizeof(sin));
+    sin.sin_family = AF_INET;
+
+    found = 0;
+    address = 0;
+
+    do {
+        sin.sin_addr.s_addr = htonl(address);
+        result = MMDB_lookup_sockaddr(&mmdb, (struct sockaddr *) &sin, &rc);
+        assert_int_equal(rc, MMDB_SUCCESS);
+
+        last = address;
+        address |= (uint32_t) ((UINT64_C(1) << ((mmdb.metadata.ip_version == 6
+                                                 ? 128 : 32)
+                                                - result.netmask)) - 1);
+
+        for (int end = 0; end < 2; end++) {
+            assert_int_equal(cg_tree_find(tree, end ? address : last, &entry),
+                             result.found_entry);
+            assert_true(!result.found_entry
+                        || entry.offset == result.entry.offset);
+        }
+
+        found += result.found_entry;
+
+    } while (address++ != UINT32_MAX);
+
+    MMDB_close(&mmdb);
+    free(tree);
+
+    return found;
+}
+
+
+static void
+test_the_shortcut_finds_what_the_library_finds(void **state)
+{
+    static const char  *names[] = {
+        "nested.mmdb", "scattered24.mmdb", "scattered28.mmdb",
+        "scattered32.mmdb", "flat24.mmdb", "flat28.mmdb", "flat32.mmdb"
+    };
+
+    (void) state;
+
+    for (size_t i = 0; i < N(names); i++) {
+        assert_true(compare_lookups(names[i]) >= 5);
     }
 }
 
@@ -453,6 +523,7 @@ main(void)
         cmocka_unit_test(test_an_ipv4_database_knows_no_ipv6),
         cmocka_unit_test(test_other_families_are_unknown),
         cmocka_unit_test(test_the_field_is_found),
+        cmocka_unit_test(test_the_shortcut_finds_what_the_library_finds),
         cmocka_unit_test(test_more_records_than_are_remembered),
         cmocka_unit_test(test_a_database_without_countries_is_refused),
         cmocka_unit_test(test_what_is_no_whole_database_is_refused),
