@@ -459,6 +459,10 @@ ngx_http_consent_answer(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_consent_gate_module);
 
+    /* as ngx_http_special_response_handler(): ask for no body to discard */
+
+    r->expect_tested = 1;
+
     rc = ngx_http_discard_request_body(r);
 
     if (rc != NGX_OK) {
