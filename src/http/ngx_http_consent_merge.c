@@ -423,6 +423,19 @@ ngx_http_consent_patterns(ngx_conf_t *cf, ngx_array_t *patterns,
     }
 
     for (i = 0; i < patterns->nelts; i++) {
+
+        /* an empty pattern matches all: "~* ^/x" is written "~*^/x" here */
+
+        if (ngx_strcmp(word[i].data, "~") == 0
+            || ngx_strcmp(word[i].data, "~*") == 0)
+        {
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "invalid value \"%V\" in \"%s\" directive: "
+                          "no pattern, a space behind it has cut it off",
+                          &word[i], directive);
+            return NULL;
+        }
+
         rc.pattern.data = p;
         rc.pattern.len = ngx_http_consent_pattern(&word[i], p);
         rc.err.len = NGX_MAX_CONF_ERRSTR;
