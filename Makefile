@@ -5,6 +5,8 @@
 #   make test         every test;  make unit: those of src/core alone
 #   make fuzz         each fuzz target for FUZZ_TIME seconds (clang)
 #   make static       nginx itself with the gate built in: build/static/nginx
+#   make asan         the same with the sanitizers: build/asan/nginx
+#   make asan-test    every test on that one
 #   make bench        the table of CPU time per request; BENCH=OPTIONS
 #   make install      into DESTDIR
 #
@@ -79,32 +81,44 @@ $(NGX_SRC)/conf_flags:
 	@echo "$@ is missing: apt-get install nginx-dev" >&2; exit 1
 
 
-# nginx with the gate built in, from the source of Debian's package.
+# nginx with the gate built in, from the source of Debian's package: as it would
+# be installed; and with the sanitizers, for tests, where each allocation from a
+# pool is one of its own, whose bounds they see.
 
-static_src := $(BUILD)/static/src
+kinds := static asan
 
-.PHONY: static
-static: $(BUILD)/static/nginx
+$(BUILD)/asan/%: EXTRA := -O1 $(SAN) -fsanitize-recover=undefined \
+    -U_FORTIFY_SOURCE -DNGX_DEBUG_PALLOC=1
+
+.PHONY: $(kinds)
+$(kinds): %: $(BUILD)/%/nginx
+
+.PHONY: asan-test
+asan-test:
+	./gate asan
 
 $(BUILD)/source/nginx.tar.gz:
 	./gate source
 
-$(static_src)/configure: $(BUILD)/source/nginx.tar.gz
-	@rm -rf $(static_src)
-	@mkdir -p $(static_src)
-	tar -xzf $< -C $(static_src) --strip-components 1
+$(kinds:%=$(BUILD)/%/src/configure): $(BUILD)/source/nginx.tar.gz
+	@rm -rf $(@D)
+	@mkdir -p $(@D)
+	tar -xzf $< -C $(@D) --strip-components 1
 	@touch $@
 
-$(static_src)/objs/Makefile: config $(BUILD)/settings $(static_src)/configure
-	@echo "configuring: $(BUILD)/static/configure.log"
-	@cd $(static_src) && bash -c '. $(NGX_SRC)/conf_flags; ./configure \
-	    --with-cc="$(CC)" --with-cc-opt="$(CFLAGS) -std=gnu11" \
-	    --with-ld-opt="$(LDFLAGS)" "$${NGX_CONF_FLAGS[@]}" \
-	    --add-module="$(CURDIR)"' > $(out)/static/configure.log
+$(BUILD)/%/src/objs/Makefile: config $(BUILD)/settings \
+    $(BUILD)/%/src/configure
+	@echo "configuring: $(BUILD)/$*/configure.log"
+	@cd $(BUILD)/$*/src && bash -c '. $(NGX_SRC)/conf_flags; ./configure \
+	    --with-cc="$(CC)" --with-cc-opt="$(CFLAGS) $(EXTRA) -std=gnu11" \
+	    --with-ld-opt="$(LDFLAGS) $(filter -fsanitize=%,$(EXTRA))" \
+	    "$${NGX_CONF_FLAGS[@]}" --add-module="$(CURDIR)"' \
+	    > $(out)/$*/configure.log
 
-$(BUILD)/static/nginx: $(static_src)/objs/Makefile $(srcs) $(hdrs)
-	$(MAKE) -C $(static_src) -f objs/Makefile --no-print-directory binary
-	@cp $(static_src)/objs/nginx $@.new && mv $@.new $@
+$(kinds:%=$(BUILD)/%/nginx): $(BUILD)/%/nginx: $(BUILD)/%/src/objs/Makefile \
+    $(srcs) $(hdrs)
+	$(MAKE) -C $(BUILD)/$*/src -f objs/Makefile --no-print-directory binary
+	@cp $(BUILD)/$*/src/objs/nginx $@.new && mv $@.new $@
 
 
 # consentctl.
