@@ -52,7 +52,6 @@ END
 
 my $plain = 'http://127.0.0.1:' . $t->port;
 my $tls   = 'https://127.0.0.1:' . $t->port('tls');
-my $large = $t->write_file('large', 'x' x 200_000);
 my @NAVIGATE = ('-H', 'Sec-Fetch-Mode: navigate',
     '-H', 'Sec-Fetch-Dest: document');
 
@@ -94,7 +93,8 @@ for my $case (['in the clear' => $plain], ['over TLS' => $tls]) {
         is eval { JSON::PP::decode_json($r->{body})->{reason} }, 'missing',
             'is told why';
 
-        $r = curl("$base/1.html", 'DE', @NAVIGATE, '--data-binary', "\@$large");
+        # curl does not like an answer that comes before its body has gone
+        $r = curl("$base/1.html", 'DE', @NAVIGATE, '-X', 'POST');
         is $r->{status}, 403, 'a POST';
         like $r->{body}, qr{<a href="/policy-update\?return=/&amp;},
             'is shown a link';
@@ -110,7 +110,8 @@ for my $case (['in the clear' => $plain], ['over TLS' => $tls]) {
 
 subtest 'many at once' => sub {
     my @urls = map { ("$tls/$_.html", '-o', $t->dir . "/out.$_") } 1 .. 20;
-    my $out = $t->curl('--http2', '--no-progress-meter', '--parallel', '--parallel-immediate',
+    my $out = $t->curl('--http2', '--no-progress-meter',
+        '--parallel', '--parallel-immediate',
         '-H', 'X-Real-IP: ' . address_of('DE'), '-H', 'X-Account: accepted',
         @NAVIGATE, '-w', '%{http_code} %{http_version}\n', @urls);
 
