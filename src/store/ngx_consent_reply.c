@@ -13,6 +13,10 @@ struct ngx_consent_reader_s {
     redisReader         *redis;
     const char          *error;         /* of ours; NULL: look at hiredis */
 
+    size_t               max_elements;
+    size_t               max_items;
+    size_t               max_size;
+
     /* the reply that is being read, or was read last */
     ngx_consent_item_t  *items;
     size_t               nitems;
@@ -82,7 +86,21 @@ ngx_consent_reader_create(void)
 
     reader->redis->privdata = reader;
 
+    reader->max_elements = NGX_CONSENT_REPLY_ELEMENTS;
+    reader->max_items = NGX_CONSENT_REPLY_ITEMS;
+    reader->max_size = NGX_CONSENT_REPLY_SIZE;
+
     return reader;
+}
+
+
+void
+ngx_consent_reader_limit(ngx_consent_reader_t *reader, size_t elements,
+    size_t size)
+{
+    reader->max_elements = elements;
+    reader->max_items = elements + NGX_CONSENT_REPLY_ELEMENTS;
+    reader->max_size = size;
 }
 
 
@@ -136,7 +154,7 @@ ngx_consent_reader_next(ngx_consent_reader_t *reader,
 
     /* hiredis keeps a string that is not whole, however long it will be */
 
-    if (redis->len - redis->pos > NGX_CONSENT_REPLY_SIZE) {
+    if (redis->len - redis->pos > reader->max_size) {
         reader->error = "reply too large";
         return -1;
     }
@@ -243,7 +261,7 @@ ngx_consent_reply_array(const redisReadTask *task,
 
     if (task->type != REDIS_REPLY_ARRAY
         || depth > NGX_CONSENT_REPLY_DEPTH
-        || (size_t) elements > NGX_CONSENT_REPLY_ELEMENTS)
+        || (size_t) elements > reader->max_elements)
     {
         reader->error = "reply of too many or too deep elements";
         return NULL;
@@ -339,7 +357,7 @@ ngx_consent_reply_item(const redisReadTask *task)
         reader->nbytes = 0;
     }
 
-    if (reader->nitems == NGX_CONSENT_REPLY_ITEMS) {
+    if (reader->nitems == reader->max_items) {
         reader->error = "reply of too many elements";
         return NULL;
     }
@@ -379,7 +397,7 @@ ngx_consent_reply_room(ngx_consent_reader_t *reader, size_t len)
     size_t    size;
     uint8_t  *bytes;
 
-    if (len > NGX_CONSENT_REPLY_SIZE - reader->nbytes) {
+    if (len > reader->max_size - reader->nbytes) {
         reader->error = "reply too large";
         return false;
     }

@@ -47,6 +47,9 @@ typedef struct ngx_consent_reader_s  ngx_consent_reader_t;
 /* NULL when out of memory. */
 ngx_consent_reader_t *ngx_consent_reader_create(void);
 void ngx_consent_reader_free(ngx_consent_reader_t *reader);
+/* Other limits than the above: of items and of bytes. */
+void ngx_consent_reader_limit(ngx_consent_reader_t *reader, size_t elements,
+    size_t size);
 
 /* Takes bytes in. False: out of memory, or failed before. */
 bool ngx_consent_reader_feed(ngx_consent_reader_t *reader, const void *data,

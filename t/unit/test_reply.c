@@ -353,6 +353,31 @@ test_many_strings_are_too_large_together(void **state)
 }
 
 
+/* The feed's messages name many keys. */
+
+static void
+test_other_limits_may_be_set(void **state)
+{
+    int  i;
+
+    (void) state;
+
+    ngx_consent_reader_limit(reader, 65536, 4 * 1024 * 1024);
+
+    feed("*65536\r\n");
+
+    for (i = 0; i < 65536; i++) {
+        assert_int_equal(ngx_consent_reader_next(reader, &reply), 0);
+        feed("$8\r\n12345678\r\n");
+    }
+
+    assert_int_equal(ngx_consent_reader_next(reader, &reply), 1);
+    assert_true(ngx_consent_reply_flat(&reply, 65536));
+
+    expect_error("*65537\r\n", "too many");
+}
+
+
 #define reply_test(f)  cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -374,6 +399,7 @@ main(void)
         reply_test(test_too_many_elements_in_all_are_refused),
         reply_test(test_a_reply_too_large_is_refused_while_it_comes),
         reply_test(test_many_strings_are_too_large_together),
+        reply_test(test_other_limits_may_be_set),
     };
 
     return cmocka_run_group_tests_name("reply", tests, NULL, NULL);
