@@ -30,9 +30,11 @@ static void ngx_consent_conn_settle(ngx_consent_conn_t *conn);
 
 
 void
-ngx_consent_conn_init(ngx_consent_conn_t *conn, ngx_consent_node_t *node)
+ngx_consent_conn_init(ngx_consent_conn_t *conn, ngx_consent_node_t *node,
+    const ngx_consent_conn_role_t *role)
 {
     conn->node = node;
+    conn->role = role;
 
     ngx_queue_init(&conn->commands);
 
@@ -172,6 +174,11 @@ ngx_consent_conn_handshake(ngx_consent_conn_t *conn)
                                  "no memory for a connection");
     }
 
+    if (conn->role->elements) {
+        ngx_consent_reader_limit(conn->reader, conn->role->elements,
+                                 conn->role->size);
+    }
+
     if (ngx_tcp_nodelay(c) != NGX_OK) {
         return ngx_consent_fault(conn, NGX_CONSENT_FAULT_HANDSHAKE, 0,
                                  "setsockopt() failed");
@@ -192,8 +199,7 @@ ngx_consent_conn_ready(ngx_consent_conn_t *conn)
 
     ngx_consent_buf_free(&conn->hello);
 
-    ngx_consent_breaker_good(conn->node);
-    ngx_consent_policies_poll(conn->node->store);
+    conn->role->ready(conn);
 
     if (conn->ncommands && !conn->flush.posted) {
         ngx_post_event(&conn->flush, &ngx_posted_events);
@@ -211,8 +217,7 @@ ngx_consent_conn_read(ngx_event_t *rev)
     conn = c->data;
 
     if (c->close) {
-        ngx_consent_conn_close(conn, NGX_CONSENT_STORE_LOST);
-        conn->state = NGX_CONSENT_CONN_IDLE;
+        conn->role->leave(conn);
         return;
     }
 
@@ -363,7 +368,10 @@ ngx_consent_conn_reply(ngx_consent_conn_t *conn,
         conn->heard = ngx_current_msec;
         conn->stalled = 0;
 
-        return ngx_consent_queue_reply(conn, reply);
+        rc = conn->role->message ? conn->role->message(conn, reply)
+                                 : NGX_DECLINED;
+
+        return rc == NGX_DECLINED ? ngx_consent_queue_reply(conn, reply) : rc;
     }
 
     rc = ngx_consent_handshake_reply(conn, reply);
@@ -435,8 +443,7 @@ ngx_consent_conn_settle(ngx_consent_conn_t *conn)
     conn->connection->idle = 1;
 
     if (ngx_exiting) {
-        ngx_consent_conn_close(conn, NGX_CONSENT_STORE_LOST);
-        conn->state = NGX_CONSENT_CONN_IDLE;
+        conn->role->leave(conn);
     }
 }
 

@@ -59,7 +59,7 @@ ngx_consent_handshake_start(ngx_consent_conn_t *conn)
 
     ngx_consent_handshake_ask(conn, NGX_CONSENT_HELLO_NAME, 3, "CLIENT");
     ngx_consent_buf_word(b, "SETNAME");
-    ngx_consent_buf_word(b, "consent-gate");
+    ngx_consent_buf_word(b, conn->role->name);
 
     ngx_consent_handshake_ask(conn, NGX_CONSENT_HELLO_ROLE, 1, "ROLE");
     ngx_consent_handshake_ask(conn, NGX_CONSENT_HELLO_PING, 1, "PING");

@@ -16,12 +16,17 @@
  */
 
 static void ngx_consent_policies_timer(ngx_event_t *ev);
+static void ngx_consent_policies_fetch(ngx_consent_store_t *store,
+    ngx_consent_conn_t *conn);
 static ngx_uint_t ngx_consent_policies_claim(ngx_consent_shared_t *sh);
 static ngx_consent_command_t *ngx_consent_policies_command(
     ngx_consent_conn_t *conn, ngx_msec_t deadline);
 static ngx_int_t ngx_consent_policies_reply(ngx_consent_command_t *cmd,
     const ngx_consent_reply_t *reply);
-static ngx_int_t ngx_consent_policies_store(ngx_consent_store_t *store,
+static ngx_int_t ngx_consent_policies_stored(ngx_consent_command_t *cmd,
+    const ngx_consent_reply_t *reply);
+static ngx_int_t ngx_consent_policies_again(ngx_consent_command_t *cmd);
+static ngx_int_t ngx_consent_policies_store(ngx_consent_command_t *cmd,
     const ngx_consent_reply_t *reply);
 static void ngx_consent_policies_copy(ngx_consent_store_t *store);
 static void ngx_consent_policies_words(cg_policy_t *policy,
@@ -113,20 +118,65 @@ ngx_consent_policies_claim(ngx_consent_shared_t *sh)
 void
 ngx_consent_policies_poll(ngx_consent_store_t *store)
 {
-    ngx_consent_conn_t     *conn;
-    ngx_consent_command_t  *cmd;
+    ngx_consent_conn_t  *conn;
 
     conn = ngx_consent_store_conn(store);
 
-    if (conn == NULL || !ngx_consent_policies_claim(store->zone->sh)) {
-        return;
+    if (conn && ngx_consent_policies_claim(store->zone->sh)) {
+        ngx_consent_policies_fetch(store, conn);
     }
+}
+
+
+static void
+ngx_consent_policies_fetch(ngx_consent_store_t *store,
+    ngx_consent_conn_t *conn)
+{
+    ngx_consent_command_t  *cmd;
 
     cmd = ngx_consent_policies_command(conn, ngx_current_msec
                                              + store->conf->write_timeout);
     if (cmd) {
         ngx_consent_command_send(cmd, NULL);
     }
+}
+
+
+/*
+ * Replies that were read before this change may still be on their way, to
+ * this and to other workers: each of them sees that the count has moved, and
+ * asks again instead of storing what is old. So one in flight is enough.
+ */
+
+void
+ngx_consent_policies_changed(ngx_consent_store_t *store)
+{
+    (void) ngx_atomic_fetch_add(&store->zone->sh->changes, 1);
+
+    store->refresh = 1;
+
+    ngx_consent_policies_refresh(store);
+}
+
+
+void
+ngx_consent_policies_refresh(ngx_consent_store_t *store)
+{
+    ngx_consent_conn_t  *conn;
+
+    if (!store->refresh || store->fetches) {
+        return;
+    }
+
+    conn = ngx_consent_store_conn(store);
+
+    if (conn == NULL) {
+        /* whoever reaches the node first shall do it */
+        store->zone->sh->poll_at = 0;
+        return;
+    }
+
+    ngx_consent_policies_fetch(store, conn);
 }
 
 
@@ -182,6 +232,9 @@ ngx_consent_policies_command(ngx_consent_conn_t *conn, ngx_msec_t deadline)
     if (cmd) {
         cmd->handler = ngx_consent_policies_reply;
         cmd->deadline = deadline;
+        cmd->changes = conn->node->store->zone->sh->changes;
+
+        conn->node->store->fetches++;
     }
 
     return cmd;
@@ -197,6 +250,8 @@ ngx_consent_policies_reply(ngx_consent_command_t *cmd,
 
     store = cmd->conn->node->store;
 
+    store->fetches--;
+
     if (reply == NULL) {
         store->zone->sh->poll_at = 0;
 
@@ -205,6 +260,8 @@ ngx_consent_policies_reply(ngx_consent_command_t *cmd,
     }
 
     if (reply->items[0].type == NGX_CONSENT_ERROR) {
+        store->refresh = 0;
+
         return ngx_consent_refused(cmd, reply);
     }
 
@@ -214,12 +271,54 @@ ngx_consent_policies_reply(ngx_consent_command_t *cmd,
         return ngx_consent_unexpected(cmd);
     }
 
-    if (ngx_consent_policies_store(store, reply) != NGX_OK) {
+    return ngx_consent_policies_stored(cmd, reply);
+}
+
+
+static ngx_int_t
+ngx_consent_policies_stored(ngx_consent_command_t *cmd,
+    const ngx_consent_reply_t *reply)
+{
+    ngx_consent_store_t  *store;
+
+    store = cmd->conn->node->store;
+
+    switch (ngx_consent_policies_store(cmd, reply)) {
+
+    case NGX_OK:
+        store->refresh = 0;
+        ngx_consent_command_finish(cmd, NGX_CONSENT_STORE_OK);
+        break;
+
+    case NGX_AGAIN:
+        return ngx_consent_policies_again(cmd);
+
+    default:
         ngx_consent_command_finish(cmd, NGX_CONSENT_STORE_FULL);
-        return NGX_OK;
     }
 
-    ngx_consent_command_finish(cmd, NGX_CONSENT_STORE_OK);
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_consent_policies_again(ngx_consent_command_t *cmd)
+{
+    ngx_consent_command_t  *next;
+
+    if (cmd->call == NULL) {
+        cmd->deadline = ngx_current_msec
+                        + cmd->conn->node->store->conf->write_timeout;
+    }
+
+    next = ngx_consent_policies_command(cmd->conn, cmd->deadline);
+
+    if (next) {
+        ngx_consent_command_follow(next, cmd);
+
+    } else {
+        ngx_consent_command_finish(cmd, NGX_CONSENT_STORE_FULL);
+    }
 
     return NGX_OK;
 }
@@ -227,18 +326,24 @@ ngx_consent_policies_reply(ngx_consent_command_t *cmd,
 
 /*
  * Parsed and logged outside the mutex. If somebody else was faster what they
- * have read is as new as this.
+ * have read is as new as this. NGX_AGAIN: there was a change since this was
+ * asked for. The worker with the feed stores it all the same, for its replies
+ * come in order, and a stream of changes must not keep it from ever storing
+ * one.
  */
 
 static ngx_int_t
-ngx_consent_policies_store(ngx_consent_store_t *store,
+ngx_consent_policies_store(ngx_consent_command_t *cmd,
     const ngx_consent_reply_t *reply)
 {
+    ngx_int_t                 rc;
     ngx_atomic_uint_t         generation;
     ngx_consent_zone_t       *zone;
+    ngx_consent_store_t      *store;
     ngx_consent_shared_t     *sh;
     ngx_consent_documents_t  *docs;
 
+    store = cmd->conn->node->store;
     zone = store->zone;
     sh = zone->sh;
 
@@ -254,8 +359,12 @@ ngx_consent_policies_store(ngx_consent_store_t *store,
 
     ngx_shmtx_unlock(&zone->shpool->mutex);
 
-    if (ngx_consent_documents_apply(store, docs, reply)) {
+    /* who counts changes stores after that, and moves the generation */
+    rc = (cmd->changes == sh->changes) ? NGX_OK : NGX_AGAIN;
 
+    if ((rc == NGX_OK || store->refresh)
+        && ngx_consent_documents_apply(store, docs, reply))
+    {
         ngx_shmtx_lock(&zone->shpool->mutex);
 
         if (sh->generation == generation) {
@@ -273,7 +382,7 @@ ngx_consent_policies_store(ngx_consent_store_t *store,
 
     ngx_free(docs);
 
-    return NGX_OK;
+    return rc;
 }
 
 

@@ -103,7 +103,7 @@ ngx_consent_command_link(ngx_consent_command_t *cmd)
     if (conn->ncommands++ == 0) {
         conn->heard = ngx_current_msec;
 
-        if (conn->connection) {
+        if (conn->connection && conn->role->breaker) {
             conn->connection->idle = 0;
         }
     }

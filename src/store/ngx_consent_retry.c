@@ -8,6 +8,9 @@
 
 /* When a connection is made, given up and made again. */
 
+static void ngx_consent_conn_served(ngx_consent_conn_t *conn);
+static void ngx_consent_conn_failed(ngx_consent_conn_t *conn);
+static void ngx_consent_conn_leave(ngx_consent_conn_t *conn);
 static void ngx_consent_conn_watch(ngx_consent_conn_t *conn);
 static ngx_uint_t ngx_consent_conn_revived(ngx_consent_conn_t *conn);
 static ngx_consent_status_e ngx_consent_conn_status(
@@ -22,6 +25,16 @@ static void ngx_consent_conn_retry(ngx_consent_conn_t *conn);
 static void ngx_consent_conn_ping(ngx_consent_conn_t *conn);
 static ngx_int_t ngx_consent_conn_pong(ngx_consent_command_t *cmd,
     const ngx_consent_reply_t *reply);
+
+
+const ngx_consent_conn_role_t  ngx_consent_ask_role = {
+    .name = "consent-gate",
+    .stall = NGX_CONSENT_STALL,
+    .ready = ngx_consent_conn_served,
+    .failed = ngx_consent_conn_failed,
+    .leave = ngx_consent_conn_leave,
+    .breaker = 1
+};
 
 
 /*
@@ -99,9 +112,29 @@ ngx_consent_conn_good(ngx_consent_conn_t *conn)
 {
     conn->failures = 0;
 
-    if (conn->node->breaker->failures || conn->node->breaker->open) {
+    if (conn->role->breaker
+        && (conn->node->breaker->failures || conn->node->breaker->open))
+    {
         ngx_consent_breaker_good(conn->node);
     }
+}
+
+
+static void
+ngx_consent_conn_served(ngx_consent_conn_t *conn)
+{
+    ngx_consent_breaker_good(conn->node);
+    ngx_consent_policies_poll(conn->node->store);
+    ngx_consent_feed_wake(&conn->node->feed);
+}
+
+
+static void
+ngx_consent_conn_leave(ngx_consent_conn_t *conn)
+{
+    ngx_consent_conn_close(conn, NGX_CONSENT_STORE_LOST);
+
+    conn->state = NGX_CONSENT_CONN_IDLE;
 }
 
 
@@ -110,8 +143,8 @@ ngx_consent_conn_good(ngx_consent_conn_t *conn)
  * once, the first time; nothing is lost when nothing was in flight.
  */
 
-void
-ngx_consent_conn_fail(ngx_consent_conn_t *conn)
+static void
+ngx_consent_conn_failed(ngx_consent_conn_t *conn)
 {
     ngx_uint_t  lost, quiet, counted;
 
@@ -270,7 +303,7 @@ ngx_consent_conn_timer(ngx_event_t *ev)
     case NGX_CONSENT_CONN_READY:
         if (conn->ncommands) {
             delay = ngx_consent_sooner(delay,
-                                       conn->heard + NGX_CONSENT_STALL);
+                                       conn->heard + conn->role->stall);
         }
 
         break;
@@ -339,10 +372,10 @@ ngx_consent_conn_overdue(ngx_consent_conn_t *conn, ngx_uint_t n)
         ngx_consent_breaker_fail(conn, 1);
     }
 
-    if (conn->ncommands && ngx_consent_past(conn->heard + NGX_CONSENT_STALL)) {
+    if (conn->ncommands && ngx_consent_past(conn->heard + conn->role->stall)) {
         return ngx_consent_fault(conn, NGX_CONSENT_FAULT_STALL, 0,
-                                 "no reply for %d ms with %ui commands in "
-                                 "flight", NGX_CONSENT_STALL,
+                                 "no reply for %M ms with %ui commands in "
+                                 "flight", conn->role->stall,
                                  conn->ncommands);
     }
 

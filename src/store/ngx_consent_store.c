@@ -123,6 +123,7 @@ ngx_consent_store_create(ngx_cycle_t *cycle, ngx_consent_store_conf_t *conf)
 
     ngx_consent_write_init(store);
     ngx_consent_policies_init(store);
+    ngx_consent_feed_start(&store->nodes[0]);
 
     return store;
 }
@@ -155,7 +156,7 @@ ngx_consent_store_nodes(ngx_cycle_t *cycle, ngx_consent_store_t *store)
         node->breaker = ngx_consent_breaker_find(store->zone->sh,
                                                  &node->name);
 
-        ngx_consent_conn_init(&node->conn, node);
+        ngx_consent_conn_init(&node->conn, node, &ngx_consent_ask_role);
     }
 
     return NGX_OK;
@@ -167,6 +168,7 @@ ngx_consent_store_destroy(ngx_consent_store_t *store)
 {
     ngx_uint_t  i;
 
+    ngx_consent_feed_stop(&store->nodes[0]);
     ngx_consent_policies_done(store);
 
     for (i = 0; i < store->nnodes; i++) {

@@ -33,10 +33,21 @@
 #define NGX_CONSENT_POLL_UNREAD     1000    /* as long as there are none */
 #define NGX_CONSENT_QUIET           1000    /* between lines of one kind */
 
+#define NGX_CONSENT_FEED_TICK       1000    /* renew the lease, and PING */
+#define NGX_CONSENT_FEED_STALL      2000    /* since a PING, then close */
+#define NGX_CONSENT_FEED_SILENCE    3000    /* then nobody counts on it */
+#define NGX_CONSENT_FEED_LEASE      2000    /* of a worker that was killed */
+#define NGX_CONSENT_FEED_HURRY      100     /* between tries of a new worker */
+#define NGX_CONSENT_FEED_NEW        3000    /* how long a worker is new */
+#define NGX_CONSENT_FEED_REFUSED    10000   /* the server will not have it */
+
+#define NGX_CONSENT_FEED_ELEMENTS   65536   /* keys of one message */
+#define NGX_CONSENT_FEED_SIZE       (4 * 1024 * 1024)
+
 #define NGX_CONSENT_BREAKER_LIMIT   5       /* failures in a row */
 #define NGX_CONSENT_MAX_NODES       64
 #define NGX_CONSENT_ZONE_DOCUMENTS  32
-#define NGX_CONSENT_ZONE_LAYOUT     1       /* count up when it changes */
+#define NGX_CONSENT_ZONE_LAYOUT     2       /* count up when it changes */
 #define NGX_CONSENT_ZONE_SIZE       (256 * 1024)
 #define NGX_CONSENT_HELLO_MAX       5       /* commands of a handshake */
 #define NGX_CONSENT_FAULT_TEXT      160
@@ -55,6 +66,28 @@ ngx_consent_sooner(ngx_msec_t delay, ngx_msec_t at)
 
 typedef struct ngx_consent_conn_s  ngx_consent_conn_t;
 typedef struct ngx_consent_node_s  ngx_consent_node_t;
+typedef struct ngx_consent_feed_s  ngx_consent_feed_t;
+
+/*
+ * What a connection is for: questions of this worker, or the feed. `failed`
+ * and `leave` close it, for the fault that was noted and because the worker
+ * exits.
+ */
+
+typedef struct {
+    const char              *name;       /* for CLIENT SETNAME */
+    ngx_msec_t               stall;      /* of silence, then it has failed */
+    size_t                   elements;   /* of one reply; 0: the default */
+    size_t                   size;       /* bytes of one reply */
+    void                   (*ready)(ngx_consent_conn_t *conn);
+    ngx_int_t              (*message)(ngx_consent_conn_t *conn,
+                                      const ngx_consent_reply_t *reply);
+                                         /* NGX_DECLINED: it is an answer */
+    void                   (*failed)(ngx_consent_conn_t *conn);
+    void                   (*leave)(ngx_consent_conn_t *conn);
+    unsigned                 breaker:1;  /* answers tell of the node's health,
+                                          * and are waited for at exit */
+} ngx_consent_conn_role_t;
 
 /*
  * `reply` is NULL when none will come; cmd->status then tells why. `call` may
@@ -129,12 +162,14 @@ struct ngx_consent_command_s {
     size_t                   len;
     void                    *data;       /* goes with the command */
     void                   (*cleanup)(void *data);
+    ngx_atomic_uint_t        changes;    /* of the policies, when asked */
     uint8_t                  status;     /* ngx_consent_status_e */
     uint8_t                  type;       /* ngx_consent_type_e of the reply */
 };
 
 struct ngx_consent_conn_s {
     ngx_consent_node_t      *node;
+    const ngx_consent_conn_role_t  *role;
     ngx_connection_t        *connection;
     ngx_peer_connection_t    peer;
     ngx_log_t                log;
@@ -180,12 +215,36 @@ typedef struct {
     ngx_atomic_t             loud;       /* that line was not held back */
 } ngx_consent_breaker_t;
 
+typedef struct {
+    ngx_atomic_t             lease;      /* process and expiry; 0: free */
+    ngx_atomic_t             up;         /* msec: complete since; 0: down */
+    ngx_atomic_t             heard;      /* msec; 0: never */
+    ngx_atomic_t             told;       /* in the log that it is up */
+} ngx_consent_feed_shared_t;
+
+struct ngx_consent_feed_s {
+    ngx_consent_node_t         *node;
+    ngx_consent_feed_shared_t  *sh;
+    ngx_consent_conn_t          conn;
+    ngx_event_t                 timer;
+    ngx_atomic_uint_t           lease;      /* sh->lease while we hold it */
+    ngx_msec_t                  new_until;
+    ngx_msec_t                  retry_at;   /* to connect */
+    ngx_uint_t                  failures;   /* since the last PONG */
+    ngx_uint_t                  faults;     /* bits: kinds logged since then */
+    unsigned                    up:1;
+    unsigned                    proven:1;   /* a PONG came since it is up */
+    unsigned                    refused:1;
+    unsigned                    told:1;     /* that it is refused, or lost */
+};
+
 struct ngx_consent_node_s {
     ngx_consent_store_t     *store;
     ngx_str_t                name;
     ngx_addr_t               addr;
     ngx_consent_breaker_t   *breaker;
     ngx_consent_conn_t       conn;
+    ngx_consent_feed_t       feed;
 };
 
 
@@ -218,8 +277,10 @@ typedef struct {
     ngx_atomic_t             read;       /* ever */
     ngx_atomic_t             poll_at;    /* msec; the next one is due */
     ngx_atomic_t             generation; /* its low bit is the slot in use */
+    ngx_atomic_t             changes;    /* that the feed has told of */
     ngx_consent_documents_t  slots[2];
     ngx_consent_breaker_t    breakers[NGX_CONSENT_MAX_NODES];
+    ngx_consent_feed_shared_t  feeds[NGX_CONSENT_MAX_NODES];
 } ngx_consent_shared_t;
 
 typedef struct {
@@ -245,6 +306,8 @@ struct ngx_consent_store_s {
     u_char                     foreign[CG_SUBJECT_ID_LEN];
 
     ngx_event_t                poll;
+    ngx_uint_t                 fetches;   /* of the policies, in flight */
+    ngx_uint_t                 refresh;   /* they have changed: fetch them */
     cg_policies_t              policies;
     ngx_atomic_uint_t          generation;
 };
@@ -274,7 +337,8 @@ ngx_uint_t ngx_consent_line(ngx_consent_store_t *store,
 
 /* ngx_consent_conn.c */
 
-void ngx_consent_conn_init(ngx_consent_conn_t *conn, ngx_consent_node_t *node);
+void ngx_consent_conn_init(ngx_consent_conn_t *conn, ngx_consent_node_t *node,
+    const ngx_consent_conn_role_t *role);
 void ngx_consent_conn_destroy(ngx_consent_conn_t *conn);
 /* `wait`: calls may wait in the queue for what comes of it. */
 void ngx_consent_conn_connect(ngx_consent_conn_t *conn, ngx_uint_t wait);
@@ -284,12 +348,14 @@ void ngx_consent_conn_close(ngx_consent_conn_t *conn,
 
 /* ngx_consent_retry.c */
 
+extern const ngx_consent_conn_role_t  ngx_consent_ask_role;
+
 /* Whether a command may be queued now; connects if that may help. */
 ngx_int_t ngx_consent_conn_open(ngx_consent_conn_t *conn);
 /* Good news: the node answers. */
 void ngx_consent_conn_good(ngx_consent_conn_t *conn);
 /* Closes for the fault that was noted, and sees to what comes next. */
-void ngx_consent_conn_fail(ngx_consent_conn_t *conn);
+#define ngx_consent_conn_fail(conn)  (conn)->role->failed(conn)
 /* Sees to it that the timer fires at `at` or before. */
 void ngx_consent_conn_wake(ngx_consent_conn_t *conn, ngx_msec_t at);
 void ngx_consent_conn_timer(ngx_event_t *ev);
@@ -377,6 +443,37 @@ void ngx_consent_policies_init(ngx_consent_store_t *store);
 void ngx_consent_policies_done(ngx_consent_store_t *store);
 /* The node answers: reads the policies if it is time to. */
 void ngx_consent_policies_poll(ngx_consent_store_t *store);
+/* The feed says that they have changed: reads them now. */
+void ngx_consent_policies_changed(ngx_consent_store_t *store);
+/* The same, if the last one came to nothing. */
+void ngx_consent_policies_refresh(ngx_consent_store_t *store);
+
+/* ngx_consent_feed.c: the feed of a node, which one worker of all has */
+
+void ngx_consent_feed_start(ngx_consent_node_t *node);
+void ngx_consent_feed_stop(ngx_consent_node_t *node);
+/* The node answers: connects at once, if it is ours to. */
+void ngx_consent_feed_wake(ngx_consent_feed_t *feed);
+/* From now on it is complete, but for what was read before. */
+void ngx_consent_feed_begin(ngx_consent_feed_t *feed);
+/* A PONG: NGX_ERROR if the feed is another worker's now. */
+ngx_int_t ngx_consent_feed_alive(ngx_consent_feed_t *feed);
+
+/* ngx_consent_feed_lease.c */
+
+/* Whether the lease is ours now. */
+ngx_uint_t ngx_consent_lease_take(ngx_consent_feed_t *feed);
+/* False: it was too late, another worker has it. */
+ngx_uint_t ngx_consent_lease_renew(ngx_consent_feed_t *feed);
+void ngx_consent_lease_give(ngx_consent_feed_t *feed);
+
+/* ngx_consent_feed_talk.c: what is said on its connection */
+
+/* Asks for what is to be told. */
+void ngx_consent_feed_subscribe(ngx_consent_conn_t *conn);
+void ngx_consent_feed_ping(ngx_consent_feed_t *feed);
+ngx_int_t ngx_consent_feed_message(ngx_consent_conn_t *conn,
+    const ngx_consent_reply_t *reply);
 
 /* ngx_consent_documents.c: the documents, outside shared memory */
 
