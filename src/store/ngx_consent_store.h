@@ -189,4 +189,24 @@ bool ngx_consent_store_policies_read(ngx_consent_store_t *store);
 /* A word for the log: "timed out". */
 const char *ngx_consent_status_text(ngx_consent_status_e status);
 
+/* For a status page. */
+
+typedef struct {
+    bool              open;             /* the breaker: nobody asks */
+    ngx_uint_t        failures;         /* in a row, of all workers */
+    bool              feed_up;          /* changes are heard at once */
+    ngx_msec_int_t    feed_heard;       /* ms ago; -1: never */
+    bool              policies_read;    /* from the store, ever */
+    uint64_t          epoch;            /* of the policies; 0: none */
+} ngx_consent_store_status_t;
+
+void ngx_consent_store_status(ngx_consent_store_t *store,
+    ngx_consent_store_status_t *status);
+
+/* A word for the log: "timed out". */
+const char *ngx_consent_status_text(ngx_consent_status_e status);
+
+/* Whether a call would be answered NGX_CONSENT_STORE_DOWN at once. */
+bool ngx_consent_store_down(ngx_consent_store_t *store);
+
 #endif /* NGX_CONSENT_STORE_H */
