@@ -20,7 +20,8 @@ $t->nginx(flow_site(server => 'consent_subject $http_x_test_account;'));
 
 my $redis = $t->redis;
 my $nginx = $t->{nginx}[0];
-my ($worker) = $nginx->children;
+# a worker takes its title shortly after it serves
+my ($worker) = @{ wait_for(sub { my @w = $nginx->children; @w && \@w }) };
 my $anna = $t->script('DE', headers => ['X-Test-Account' => 'anna']);
 my $name = 'gone0';
 

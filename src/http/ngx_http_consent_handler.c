@@ -222,6 +222,15 @@ ngx_http_consent_prepare(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
 
     need = ngx_http_consent_needs(ctx, mcf, lcf);
 
+    if (ctx->facts.subject == CG_SUBJECT_NONE
+        && ngx_consent_store_down(mcf->client))
+    {
+        /* whoever is asked now could not answer */
+
+        ctx->facts.lookup = CG_LOOKUP_FAILED;
+        return NGX_OK;
+    }
+
     if (need == NGX_HTTP_CONSENT_NEED_NOTHING || ctx->looked_up) {
         return NGX_OK;
     }

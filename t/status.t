@@ -1,0 +1,114 @@
+use v5.36;
+
+# The status location: what was done is counted, for all workers together,
+# and told in two formats.
+
+use lib 't/lib';
+use Test::More;
+use ConsentGate::Flow;
+use ConsentGate::Test;
+
+my $t = ConsentGate::Test->new;
+
+$t->page('index.html', 'home');
+$t->page('policy-update.html', flow_page);
+$t->redis;
+$t->publish(map { $_ => { version => 5, required => 5 } }
+    qw(terms privacy cookies));
+
+$t->nginx(flow_site(
+    http   => 'consent_cache zone=c:1m; geo $qa { default 0; }',
+    server => <<'CONF',
+        consent_subject $http_x_test_account;
+        consent_override allow=$qa;
+        location = /status { consent_status; }
+        location = /status.json { consent_status json; }
+        location = /metrics { consent_status prometheus; }
+        location /try/ { consent_gate report; alias %%ROOT%%/; }
+CONF
+), workers => 2);
+
+sub told () { return $t->get('/status.json')->json }
+
+ok wait_for(sub { told->{feed} eq 'up' }), 'the feed comes up';
+
+my $anna = $t->browser('DE', headers => ['X-Test-Account' => 'anna']);
+my $us = $t->browser('US');
+
+$us->get('/') for 1 .. 3;
+$us->get('/', 'X-Consent-Country' => 'DE');
+$t->browser('DE')->get('/') for 1 .. 2;
+$t->browser('DE')->get('/try/');
+answer($anna);
+$anna->get('/') for 1 .. 5;
+
+ok wait_for(sub { (told->{decisions}{pass}{accepted} // 0) == 5 }),
+    'what passes is counted, once each';
+
+my $s = told;
+
+is $s->{decisions}{pass}{outside}, 4, 'outside';
+is $s->{decisions}{page}{missing}, 3, 'gated';
+is $s->{reported}, 1, 'one of them in report mode';
+is $s->{overrides_ignored}, 1, 'an override that was not allowed';
+is $s->{store_writes}{written}, 1, 'an answer';
+is $s->{cache_lookups}{hit} + $s->{cache_lookups}{miss}, 5, 'each lookup';
+cmp_ok $s->{cache_lookups}{hit}, '>=', 4, 'of which the first missed';
+is_deeply $s->{documents}, { terms => 5, privacy => 5, cookies => 5 },
+    'the documents in force';
+is $s->{breaker}, 'closed', 'Redis is there';
+cmp_ok $s->{cache_capacity}, '>', 8000, 'the cache has its places';
+
+my $sum = 0;
+$sum += $_ for values %{ $s->{store_latency_us} };
+my $asked = 0;
+$asked += $_ for values %{ $s->{store_lookups} };
+is $sum, $asked, 'each question has its time';
+
+
+subtest 'Prometheus' => sub {
+    my $r = $t->get('/metrics');
+    like $r->header('Content-Type'), qr{^text/plain; version=0\.0\.4},
+        'the type';
+
+    my (%type, %help, %seen, $family);
+
+    for my $line (split /\n/, $r->body) {
+        if ($line =~ /^# HELP (\w+) \S/) {
+            ok !$help{$1}++, "$1 has one HELP";
+        } elsif ($line =~ /^# TYPE (\w+) (counter|gauge|histogram)$/) {
+            ok !$type{$1}, "$1 has one TYPE";
+            $type{$family = $1} = $2;
+            like $1, qr/_total$/, 'a counter is called so' if $2 eq 'counter';
+        } else {
+            like $line,
+                qr/^consent_gate_\w+(\{\w+="[^"\\]*"(,\w+="[^"\\]*")*\})? [\d.]+$/,
+                'a sample';
+            my ($name) = $line =~ /^(\w+)/;
+            $name =~ s/_(bucket|sum|count)$// if $type{$family} eq 'histogram';
+            is $name, $family, 'stands in its family';
+            ok !$seen{ ($line =~ /^(\S+)/)[0] }++, 'and is there once';
+        }
+    }
+
+    is_deeply [sort keys %type], [sort keys %help], 'HELP and TYPE for each';
+    like $r->body, qr/^consent_gate_decisions_total\{outcome="pass",reason="accepted"\} 5$/m,
+        'the same numbers';
+    unlike $r->body, qr/le="0.05"\} 0\n.*le="\+Inf"\} 0/s, 'a histogram';
+};
+
+is $t->get('/status', Accept => 'text/plain')->header('Content-Type')
+    =~ s/;.*//r, 'text/plain', 'a scraper gets text';
+is $t->get('/status', Accept => '*/*')->header('Content-Type'),
+    'application/json', 'others JSON';
+is $t->post('/status', '')->status, 405, 'to be read only';
+
+my $before = told->{decisions}{pass}{accepted};
+$t->reload;
+is told->{decisions}{pass}{accepted}, $before, 'a reload keeps the counts';
+
+my $bad = $t->nginx_t(flow_site(server => 'location /s { consent_status xml; }'));
+like ref $bad ? $bad->{output} // join('', %$bad) : $bad,
+    qr/\[emerg\].*"xml" in "consent_status" directive/, 'a format that is none';
+
+$t->done;
