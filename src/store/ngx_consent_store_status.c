@@ -47,3 +47,18 @@ ngx_consent_store_status(ngx_consent_store_t *store,
 
     ngx_shmtx_unlock(&store->zone->shpool->mutex);
 }
+
+
+bool
+ngx_consent_store_down(ngx_consent_store_t *store)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < store->nnodes; i++) {
+        if (store->nodes[i].breaker->open) {
+            return true;
+        }
+    }
+
+    return false;
+}
