@@ -186,9 +186,6 @@ const cg_policies_t *ngx_consent_store_policies(ngx_consent_store_t *store);
 /* Whether policies were read from the store since it is in use. */
 bool ngx_consent_store_policies_read(ngx_consent_store_t *store);
 
-/* A word for the log: "timed out". */
-const char *ngx_consent_status_text(ngx_consent_status_e status);
-
 /* For a status page. */
 
 typedef struct {
