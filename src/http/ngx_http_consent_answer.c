@@ -545,6 +545,12 @@ ngx_http_consent_explain(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
         return NGX_OK;
     }
 
+    /* who is outside passes without */
+
+    if (ngx_http_consent_classify(r, ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     outcome = cg_outcome_name(ctx->decision.outcome);
     reason = cg_reason_name(ctx->decision.reason);
     source = cg_source_name(ctx->decision.source);

@@ -1,0 +1,142 @@
+use v5.36;
+
+# consent_explain: a header that tells why.
+
+use lib 't/lib';
+use Test::More;
+use ConsentGate::Record qw(put_record);
+use ConsentGate::Test;
+
+my $t = ConsentGate::Test->new;
+
+put_record($t->redis, 'accepted', { map { ("d.$_" => 1) }
+    qw(terms privacy cookies) });
+
+$t->page('index.html', 'home');
+$t->nginx(<<'END');
+    %%CONSENT%%
+    consent_subject $http_x_account;
+    consent_gate on;
+    %%REALIP%%
+
+    map $http_x_secret $secret { open-sesame 1; default 0; }
+
+    server {
+        listen 127.0.0.1:%%PORT_up%%;
+        consent_gate off;
+        location / {
+            add_header Consent-Gate "spoofed";
+            return 200 "upstream";
+        }
+    }
+
+    server {
+        listen 127.0.0.1:%%PORT%%;
+        root %%ROOT%%;
+
+        location / { consent_explain on; }
+        location /no/ { alias %%ROOT%%/; }
+        location /off/ { consent_explain off; alias %%ROOT%%/; }
+        location /secret/ { consent_explain $secret; alias %%ROOT%%/; }
+        location /gate-off/ {
+            consent_explain on;
+            consent_gate off;
+            alias %%ROOT%%/;
+        }
+        location /report/ {
+            consent_explain on;
+            consent_gate report;
+            alias %%ROOT%%/;
+        }
+        location /first/ {
+            consent_explain on;
+            error_page 404 = /no/index.html;
+        }
+        location /second/ { error_page 404 = /index.html; }
+        location /upstream/ {
+            consent_explain on;
+            proxy_pass http://127.0.0.1:%%PORT_up%%;
+        }
+    }
+END
+
+my $http = $t->http;
+
+
+sub told ($country, $uri, @headers) {
+    return $http->get($uri, 'X-Real-IP' => address_of($country), @headers)
+        ->header('Consent-Gate');
+}
+
+
+my @HTML = (Accept => 'text/html');
+
+subtest 'all of it' => sub {
+    is told('DE', '/', @HTML), 'page; reason=missing; country=DE;'
+        . ' source=address; class=navigation; gate=on; record=none',
+        'a German';
+    is told('DE', '/', @HTML, 'X-Account' => 'new'),
+        'page; reason=missing; country=DE;'
+        . ' source=address; class=navigation; gate=on; record=absent',
+        'an account';
+    is told('DE', '/', @HTML, 'X-Account' => 'accepted'),
+        'pass; reason=accepted; country=DE;'
+        . ' source=address; class=navigation; gate=on; record=found',
+        'one that has accepted';
+    is told('US', '/', @HTML), 'pass; reason=outside; country=US;'
+        . ' source=address; class=navigation; gate=on; record=none',
+        'an American';
+    is told('none', '/', @HTML), 'pass; reason=unknown_country; country=-;'
+        . ' source=unknown; class=navigation; gate=on; record=none',
+        'from who knows where';
+    is told('T1', '/', @HTML), 'pass; reason=unknown_country; country=T1;'
+        . ' source=unknown; class=navigation; gate=on; record=none', 'by Tor';
+    is told('DE', '/report/', @HTML), 'page; reason=missing; country=DE;'
+        . ' source=address; class=navigation; gate=report; record=none',
+        'a gate that reports';
+};
+
+subtest 'the class, also where it does not matter' => sub {
+    for my $country (qw(DE US)) {
+        like told($country, '/', Accept => 'application/json'),
+            qr/class=api;/, "$country: a script";
+        like told($country, '/', Accept => 'image/png'),
+            qr/class=subresource;/, "$country: an image";
+        like told($country, '/', @HTML), qr/class=navigation;/,
+            "$country: a navigation";
+    }
+};
+
+subtest 'who is told' => sub {
+    is told('DE', "/$_/", @HTML), undef, "nobody: $_" for qw(no off secret);
+    like told('DE', '/secret/', @HTML, 'X-Secret' => 'open-sesame'),
+        qr/^page;/, 'who knows the word';
+    is told('DE', '/secret/', @HTML, 'X-Secret' => 'please'), undef,
+        'nobody else';
+    is told('DE', '/gate-off/', @HTML), undef,
+        'nobody of a gate that is off';
+};
+
+subtest 'over an internal redirect' => sub {
+    like told('US', '/first/x', @HTML), qr/^pass; reason=outside;/,
+        'it stays';
+    like told('US', '/second/x', @HTML), qr/^pass; reason=outside;/,
+        'or comes';
+};
+
+subtest 'the word of an upstream' => sub {
+    my $r = $http->get('/upstream/', 'X-Real-IP' => address_of('US'));
+    my ($ours) = grep { /^pass; reason=outside/ } $r->headers('Consent-Gate');
+    ok $ours, 'is not the only one';
+};
+
+$t->redis->stop;
+
+subtest 'a store that is down' => sub {
+    is told('DE', '/', @HTML, 'X-Account' => 'accepted'),
+        'pass; reason=store_down; country=DE;'
+        . ' source=address; class=navigation; gate=on; record=failed',
+        'is told';
+};
+
+$t->done;
