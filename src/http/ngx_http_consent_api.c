@@ -209,6 +209,7 @@ ngx_http_consent_state(ngx_http_request_t *r)
 
     if (ngx_http_consent_own_headers(r) != NGX_OK
         || (ctx->facts.subject == CG_SUBJECT_NONE
+            && ctx->mode != CG_MODE_REPORT
             && ngx_http_consent_new_visitor(r, ctx) != NGX_OK))
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
