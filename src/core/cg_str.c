@@ -414,9 +414,10 @@ cg_base64url_encode(const uint8_t *data, size_t len, uint8_t *out)
 int
 cg_base64url_decode(cg_str_t s, uint8_t *out)
 {
-    size_t    i, rest;
-    uint8_t  *p, c;
-    uint32_t  v;
+    size_t          i, rest;
+    uint8_t        *p;
+    uint32_t        a, b, c, d, v;
+    const uint8_t  *q, *last;
 
     rest = s.len % 4;
 
@@ -425,23 +426,38 @@ cg_base64url_decode(cg_str_t s, uint8_t *out)
     }
 
     p = out;
-    v = 0;
+    q = s.data;
+    last = q + (s.len - rest);
 
-    for (i = 0; i < s.len; i++) {
-        c = cg_base64url_value[s.data[i]];
+    for ( /* void */ ; q != last; q += 4) {
+        a = cg_base64url_value[q[0]];
+        b = cg_base64url_value[q[1]];
+        c = cg_base64url_value[q[2]];
+        d = cg_base64url_value[q[3]];
 
-        if (c == 77) {
+        /* 77 is the only value of theirs with bit 6 */
+
+        if ((a | b | c | d) & 0x40) {
             return -1;
         }
 
-        v = v << 6 | c;
+        v = a << 18 | b << 12 | c << 6 | d;
 
-        if (i % 4 == 3) {
-            *p++ = (uint8_t) (v >> 16);
-            *p++ = (uint8_t) (v >> 8);
-            *p++ = (uint8_t) v;
-            v = 0;
+        *p++ = (uint8_t) (v >> 16);
+        *p++ = (uint8_t) (v >> 8);
+        *p++ = (uint8_t) v;
+    }
+
+    v = 0;
+
+    for (i = 0; i < rest; i++) {
+        a = cg_base64url_value[q[i]];
+
+        if (a & 0x40) {
+            return -1;
         }
+
+        v = v << 6 | a;
     }
 
     /* 2 characters are 12 bits for 1 byte, 3 are 18 bits for 2 */
