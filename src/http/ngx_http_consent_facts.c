@@ -17,7 +17,7 @@ static ngx_int_t ngx_http_consent_place(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_http_consent_loc_conf_t *lcf);
 static ngx_int_t ngx_http_consent_who(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_http_consent_loc_conf_t *lcf);
-static void ngx_http_consent_header(ngx_http_consent_headers_t *headers,
+static ngx_str_t *ngx_http_consent_header(ngx_http_consent_headers_t *headers,
     ngx_table_elt_t *h);
 
 
@@ -516,45 +516,57 @@ ngx_http_consent_derive(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
 }
 
 
-static void
+/* Where the value of a header belongs; NULL: it is none that we look at. */
+
+static ngx_str_t *
 ngx_http_consent_header(ngx_http_consent_headers_t *headers,
     ngx_table_elt_t *h)
 {
-    ngx_uint_t  i;
+    u_char  *name;
 
-    static const struct {
-        ngx_str_t  name;
-        size_t     offset;
-    } names[] = {
-#define ngx_http_consent_name(s, field)                                       \
-        { ngx_string(s), offsetof(ngx_http_consent_headers_t, field) }
+/* a comparison of a constant length, which the compiler needs no call for */
 
-        ngx_http_consent_name("accept", accept),
-        ngx_http_consent_name("origin", origin),
-        ngx_http_consent_name("sec-gpc", gpc),
-        ngx_http_consent_name("sec-fetch-mode", sec_fetch_mode),
-        ngx_http_consent_name("sec-fetch-dest", sec_fetch_dest),
-        ngx_http_consent_name("sec-fetch-site", sec_fetch_site),
-        ngx_http_consent_name("accept-language", accept_language),
-        ngx_http_consent_name("x-requested-with", x_requested_with),
-        ngx_http_consent_name("x-consent-country", override_country)
-    };
+#define ngx_http_consent_is(s)  (ngx_memcmp(name, s, sizeof(s) - 1) == 0)
 
-    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (h->key.len == names[i].name.len
-            && ngx_strncmp(h->lowcase_key, names[i].name.data, h->key.len)
-               == 0)
-        {
-            *(ngx_str_t *) ((u_char *) headers + names[i].offset) = h->value;
-            return;
-        }
+    name = h->lowcase_key;
+
+    switch (h->key.len) {
+
+    case sizeof("accept") - 1:
+        return ngx_http_consent_is("accept") ? &headers->accept
+               : ngx_http_consent_is("origin") ? &headers->origin : NULL;
+
+    case sizeof("sec-gpc") - 1:
+        return ngx_http_consent_is("sec-gpc") ? &headers->gpc : NULL;
+
+    case sizeof("sec-fetch-mode") - 1:
+        return ngx_http_consent_is("sec-fetch-mode") ? &headers->sec_fetch_mode
+               : ngx_http_consent_is("sec-fetch-dest")
+                 ? &headers->sec_fetch_dest
+               : ngx_http_consent_is("sec-fetch-site")
+                 ? &headers->sec_fetch_site : NULL;
+
+    case sizeof("accept-language") - 1:
+        return ngx_http_consent_is("accept-language")
+               ? &headers->accept_language : NULL;
+
+    case sizeof("x-requested-with") - 1:
+        return ngx_http_consent_is("x-requested-with")
+               ? &headers->x_requested_with : NULL;
+
+    case sizeof("x-consent-country") - 1:
+        return ngx_http_consent_is("x-consent-country")
+               ? &headers->override_country : NULL;
     }
+
+    return NULL;
 }
 
 
 ngx_http_consent_headers_t *
 ngx_http_consent_headers(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
 {
+    ngx_str_t        *value;
     ngx_uint_t        i;
     ngx_list_part_t  *part;
     ngx_table_elt_t  *h;
@@ -572,15 +584,10 @@ ngx_http_consent_headers(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
         h = part->elts;
 
         for (i = 0; i < part->nelts; i++) {
-            switch (h[i].key.len) {
+            value = ngx_http_consent_header(ctx->headers, &h[i]);
 
-            case 6:
-            case 7:
-            case 14:
-            case 15:
-            case 16:
-            case 17:
-                ngx_http_consent_header(ctx->headers, &h[i]);
+            if (value) {
+                *value = h[i].value;
             }
         }
     }
