@@ -64,11 +64,17 @@ sub run ($lab, $variant, $turns) {
     my $log = "$lab->{dir}/$variant->{name}.valgrind.log";
 
     unlink $out, $nginx->{pidfile};
+    my $feeds = $lab->feeds;
     my $pid = spawn($log, 'valgrind', '--tool=callgrind',
         "--callgrind-out-file=$out", $nginx->command);
 
     wait_for(sub { reap($pid) || $nginx->ready }, 60)
         or croak 'nginx does not start under valgrind: ' . slurp($log);
+
+    # what is asked before the feed is heard is asked again
+    if ($variant->{cache}) {
+        wait_for(sub { $lab->feeds > $feeds }, 10) or die "has no feed\n";
+    }
 
     requests($lab, $variant, $turns);
 
@@ -91,7 +97,9 @@ sub functions ($path) {
             $sum{''} = $count;
 
         } elsif ($name =~ m{^\S*?:(\S+)(?: \[(?:.*/)?(.*)\])?$}) {
-            $sum{ $1 =~ /^0x/ ? "$1 $2" : $1 } += $count;
+            my ($function, $object) = ($1, $2 // '');
+            $function .= " $object" if $function =~ /^0x/;
+            $sum{$function} += $count;
         }
     }
 

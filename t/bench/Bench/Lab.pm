@@ -185,6 +185,13 @@ sub memory ($self) {
 sub lookups ($self) { return $self->redis->calls('hmget') }
 
 
+# Those who are told of changes.
+sub feeds ($self) {
+    return scalar(() = $self->redis->cmd('CLIENT', 'LIST')
+        =~ /\bflags=\w*t/g);
+}
+
+
 # The first visitors: { cookie, inside, outside } each.
 sub visitors ($self, $count) {
     open my $fh, '<', $self->{visitors} or croak "visitors: $!";
