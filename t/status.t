@@ -53,7 +53,8 @@ is $s->{reported}, 1, 'one of them in report mode';
 is $s->{overrides_ignored}, 1, 'an override that was not allowed';
 is $s->{store_writes}{written}, 1, 'an answer';
 is $s->{cache_lookups}{hit} + $s->{cache_lookups}{miss}, 5, 'each lookup';
-cmp_ok $s->{cache_lookups}{hit}, '>=', 4, 'of which the first missed';
+# the first misses, and one more that comes before the feed tells of the answer
+cmp_ok $s->{cache_lookups}{hit}, '>=', 3, 'of which most hit';
 is_deeply $s->{documents}, { terms => 5, privacy => 5, cookies => 5 },
     'the documents in force';
 is $s->{breaker}, 'closed', 'Redis is there';
