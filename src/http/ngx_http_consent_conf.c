@@ -164,9 +164,11 @@ ngx_http_consent_read_file(ngx_conf_t *cf, ngx_str_t *path, ngx_str_t *text)
     if (ngx_file_access(&fi) & (S_IROTH|S_IWOTH)) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"consent_key_file\": \"%V\" is readable or "
-                           "writable by others (mode %04o), "
+                           "writable by others (mode 0%ui%ui%ui), "
                            "it must be 0640 or stricter",
-                           path, (unsigned) (ngx_file_access(&fi) & 07777));
+                           path, (ngx_uint_t) (ngx_file_access(&fi) >> 6 & 7),
+                           (ngx_uint_t) (ngx_file_access(&fi) >> 3 & 7),
+                           (ngx_uint_t) (ngx_file_access(&fi) & 7));
         goto failed;
     }
 
