@@ -32,6 +32,15 @@ sub told () { return $t->get('/status.json')->json }
 
 ok wait_for(sub { told->{feed} eq 'up' }), 'the feed comes up';
 
+# Entries count from a moment after that on.
+my $emil = $t->browser('DE', headers => ['X-Test-Account' => 'emil']);
+ok wait_for(sub { $emil->get('/'); told->{cache_lookups}{hit} }),
+    'and the cache hits';
+my $page = 0;
+wait_for(sub { my $n = told->{decisions}{page}{missing};
+    my $same = $n == $page; $page = $n; $same });
+my $base = told;
+
 my $anna = $t->browser('DE', headers => ['X-Test-Account' => 'anna']);
 my $us = $t->browser('US');
 
@@ -42,16 +51,22 @@ $t->browser('DE')->get('/try/');
 answer($anna);
 $anna->get('/') for 1 .. 5;
 
-ok wait_for(sub { (told->{decisions}{pass}{accepted} // 0) == 5 }),
-    'what passes is counted, once each';
+# A request is counted when it has ended, which is after its answer came.
+ok wait_for(sub {
+    my $d = told->{decisions};
+    ($d->{pass}{accepted} // 0) == 5 && ($d->{pass}{outside} // 0) == 4
+        && $d->{page}{missing} - $base->{decisions}{page}{missing} == 3
+}), 'requests are counted by their decision';
 
 my $s = told;
 
 is $s->{decisions}{pass}{outside}, 4, 'outside';
-is $s->{decisions}{page}{missing}, 3, 'gated';
+is $s->{decisions}{page}{missing} - $base->{decisions}{page}{missing}, 3,
+    'gated';
 is $s->{reported}, 1, 'one of them in report mode';
 is $s->{overrides_ignored}, 1, 'an override that was not allowed';
 is $s->{store_writes}{written}, 1, 'an answer';
+$s->{cache_lookups}{$_} -= $base->{cache_lookups}{$_} for qw(hit miss);
 is $s->{cache_lookups}{hit} + $s->{cache_lookups}{miss}, 5, 'each lookup';
 # the first misses, and one more that comes before the feed tells of the answer
 cmp_ok $s->{cache_lookups}{hit}, '>=', 3, 'of which most hit';
