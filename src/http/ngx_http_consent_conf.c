@@ -14,6 +14,7 @@ static char *ngx_http_consent_compile(ngx_conf_t *cf, ngx_str_t *value,
 static ngx_int_t ngx_http_consent_read_file(ngx_conf_t *cf, ngx_str_t *path,
     ngx_str_t *text);
 static void ngx_http_consent_keys_cleanup(void *data);
+static ngx_uint_t ngx_http_consent_said(ngx_str_t *value, ngx_uint_t n);
 static char *ngx_http_consent_new_name(ngx_conf_t *cf, ngx_str_t *name);
 static ngx_uint_t ngx_http_consent_cookie_name_valid(ngx_str_t *name);
 static char *ngx_http_consent_cookie_param(ngx_conf_t *cf,
@@ -273,6 +274,30 @@ ngx_http_consent_new_name(ngx_conf_t *cf, ngx_str_t *name)
 }
 
 
+/* Whether "name=" of value[n] stands before it too, behind value[1]. */
+
+static ngx_uint_t
+ngx_http_consent_said(ngx_str_t *value, ngx_uint_t n)
+{
+    size_t      len;
+    u_char     *p;
+    ngx_uint_t  i;
+
+    p = (u_char *) ngx_strchr(value[n].data, '=');
+    len = p ? (size_t) (p - value[n].data) + 1 : value[n].len;
+
+    for (i = 2; i < n; i++) {
+        if (value[i].len >= len
+            && ngx_memcmp(value[i].data, value[n].data, len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 char *
 ngx_http_consent_document(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
@@ -314,6 +339,13 @@ ngx_http_consent_document(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     words = 0;
 
     for (i = 2; i < cf->args->nelts; i++) {
+
+        if (ngx_http_consent_said(value, i)) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "parameter \"%V\" in \"consent_document\" "
+                               "directive is one too many", &value[i]);
+            return NGX_CONF_ERROR;
+        }
 
         if (ngx_strcmp(value[i].data, "kind=accept") == 0) {
             kind = 1;
@@ -601,7 +633,18 @@ ngx_http_consent_visitor_cookie(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         }
     }
 
-    /* browsers drop a __Host- cookie with a domain, in silence */
+    /* browsers drop these in silence (RFC 6265bis, 4.1.3) */
+
+    if (scf->cookie_secure == NGX_HTTP_CONSENT_SECURE_OFF
+        && (ngx_strncmp(scf->cookie.data, "__Host-", 7) == 0
+            || ngx_strncmp(scf->cookie.data, "__Secure-", 9) == 0))
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" cannot have \"secure=off\" in "
+                           "\"consent_visitor_cookie\" directive",
+                           &scf->cookie);
+        return NGX_CONF_ERROR;
+    }
 
     if (scf->cookie_domain.len && scf->cookie.len
         && ngx_strncmp(scf->cookie.data, "__Host-", 7) == 0)
@@ -629,6 +672,12 @@ ngx_http_consent_subject(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     value = cf->args->elts;
 
+    /* a word without "$" would make one account of everyone; "" is nobody */
+
+    if (value[1].len && ngx_http_script_variables_count(&value[1]) == 0) {
+        return ngx_http_consent_invalid(cf, &value[1]);
+    }
+
     if (ngx_strncmp(value[1].data, "$cookie_", 8) == 0
         || ngx_strncmp(value[1].data, "$arg_", 5) == 0
         || ngx_strncmp(value[1].data, "$http_", 6) == 0)
@@ -637,6 +686,46 @@ ngx_http_consent_subject(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
                            "\"%V\" in \"consent_subject\" directive is what "
                            "the client says, not an authenticated account",
                            &value[1]);
+    }
+
+    return ngx_http_set_complex_value_slot(cf, cmd, conf);
+}
+
+
+/* A word without "$" is the country of every client: it has to be one. */
+
+char *
+ngx_http_consent_country(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_str_t  *value;
+
+    value = cf->args->elts;
+
+    if (ngx_http_script_variables_count(&value[1]) == 0
+        && cg_country_parse(ngx_http_consent_cstr(&value[1]))
+           == CG_CC_UNKNOWN)
+    {
+        return ngx_http_consent_invalid(cf, &value[1]);
+    }
+
+    return ngx_http_set_complex_value_slot(cf, cmd, conf);
+}
+
+
+/* "on", "off", or what a variable says. */
+
+char *
+ngx_http_consent_switch(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_str_t  *value;
+
+    value = cf->args->elts;
+
+    if (ngx_http_script_variables_count(&value[1]) == 0
+        && ngx_strcmp(value[1].data, "on") != 0
+        && ngx_strcmp(value[1].data, "off") != 0)
+    {
+        return ngx_http_consent_invalid(cf, &value[1]);
     }
 
     return ngx_http_set_complex_value_slot(cf, cmd, conf);

@@ -87,7 +87,7 @@ static ngx_command_t  ngx_http_consent_commands[] = {
 
     { ngx_string("consent_country"),
       NGX_HTTP_CONSENT_ANYWHERE|NGX_CONF_TAKE1,
-      ngx_http_set_complex_value_slot,
+      ngx_http_consent_country,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_consent_loc_conf_t, country),
       NULL },
@@ -206,7 +206,7 @@ static ngx_command_t  ngx_http_consent_commands[] = {
 
     { ngx_string("consent_explain"),
       NGX_HTTP_CONSENT_ANYWHERE|NGX_CONF_TAKE1,
-      ngx_http_set_complex_value_slot,
+      ngx_http_consent_switch,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_consent_loc_conf_t, explain),
       NULL },

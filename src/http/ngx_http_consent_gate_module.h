@@ -456,6 +456,9 @@ char *ngx_http_consent_visitor_cookie(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_consent_subject(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *ngx_http_consent_country(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_consent_switch(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 /* As ngx_conf_set_enum_slot, with the directive's name in the message. */
 char *ngx_http_consent_enum(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_consent_words(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
