@@ -57,9 +57,13 @@ sub emerg_lines (%parts) {
 }
 
 
+my %tried;                              # directives
+
 # It is refused with one line, which has all of these.
 sub refused ($what, $parts, @words) {
     my @lines = emerg_lines(%$parts);
+
+    $tried{$_} = 1 for join(' ', @words) =~ /\b(consent_\w+)/g;
 
     subtest $what => sub {
         is @lines, 1, 'one line' or diag join "\n", @lines;
@@ -246,8 +250,8 @@ wrong(server => 'consent_visitor_cookie', 'a=b', "'a b'", "'a;b'", "''",
 refused("consent_visitor_cookie x $_",
     { server => "consent_visitor_cookie x $_;" },
     'consent_visitor_cookie', qq{"$_"})
-    for qw(max_age=x max_age=0 max_age= domain= domain=EXAMPLE.org
-        domain=a_b domain=a,b secure=yes secure= path=/ 30d);
+    for 'domain=a,b', qw(max_age=x max_age=0 max_age= domain= domain=a_b
+        domain=EXAMPLE.org secure=yes secure= path=/ 30d);
 refused('a __Host- cookie with a domain', { server =>
     'consent_visitor_cookie __Host-x domain=example.org;' },
     'consent_visitor_cookie', '"__Host-x"');
@@ -413,7 +417,22 @@ refused('consent_api twice', { more =>
     'duplicate');
 refused('consent_api with a word', { more =>
     'location /c/ { consent_api on; }' }, 'consent_api');
+refused("consent_status $_", { more =>
+    "location /s { consent_status $_; }" }, 'consent_status', qq{"$_"})
+    for qw(xml on JSON);
+refused('consent_status twice', { more =>
+    'location /s { consent_status; consent_status; }' }, 'consent_status',
+    'duplicate');
 refused('consent_api of a server', { server => 'consent_api;' },
     'consent_api', 'not allowed here');
+
+
+# Those of the module, all of them.
+
+my @all = slurp("$ConsentGate::Test::ROOT/src/http/"
+    . 'ngx_http_consent_gate_module.c') =~ /ngx_string\("(consent_\w+)"\)/g;
+
+cmp_ok scalar @all, '>', 20, 'the module has directives';
+is_deeply [grep { !$tried{$_} } @all], [], 'each was given a mistake';
 
 $t->done;
