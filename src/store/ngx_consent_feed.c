@@ -13,12 +13,14 @@
  * between the server's word that it tells us and the end of the connection.
  *
  * Connections of the feed leave the breaker alone: its PINGs are answered in
- * time by a server that is too slow for lookups. While the breaker is open it
- * does not try to connect.
+ * time by a server that is too slow for lookups. Before it connects the
+ * worker's other connection must be there, which knows when to try and tells
+ * what is wrong.
  */
 
 static void ngx_consent_feed_timer(ngx_event_t *ev);
 static ngx_uint_t ngx_consent_feed_hold(ngx_consent_feed_t *feed);
+static void ngx_consent_feed_connect(ngx_consent_feed_t *feed);
 static ngx_msec_t ngx_consent_feed_next(ngx_consent_feed_t *feed);
 static void ngx_consent_feed_arm(ngx_consent_feed_t *feed, ngx_msec_t delay);
 static void ngx_consent_feed_failed(ngx_consent_conn_t *conn);
@@ -103,10 +105,9 @@ ngx_consent_feed_timer(ngx_event_t *ev)
             ngx_consent_feed_ping(feed);
 
         } else if (feed->conn.state == NGX_CONSENT_CONN_IDLE
-                   && ngx_consent_past(feed->retry_at)
-                   && !feed->node->breaker->open)
+                   && ngx_consent_past(feed->retry_at))
         {
-            ngx_consent_conn_connect(&feed->conn, 0);
+            ngx_consent_feed_connect(feed);
         }
     }
 
@@ -145,6 +146,21 @@ ngx_consent_feed_hold(ngx_consent_feed_t *feed)
 }
 
 
+static void
+ngx_consent_feed_connect(ngx_consent_feed_t *feed)
+{
+    ngx_consent_conn_t  *conn;
+
+    conn = &feed->node->conn;
+
+    if (ngx_consent_conn_open(conn) == NGX_OK
+        && conn->state == NGX_CONSENT_CONN_READY)
+    {
+        ngx_consent_conn_connect(&feed->conn, 0);
+    }
+}
+
+
 /*
  * After a reload the new workers are there before the old ones leave: so they
  * are in a hurry, for until one of them has the feed nothing is a hit.
@@ -167,7 +183,8 @@ ngx_consent_feed_next(ngx_consent_feed_t *feed)
         return NGX_CONSENT_FEED_TICK;
     }
 
-    if (feed->node->breaker->open) {
+    if (ngx_consent_past(feed->retry_at)) {
+        /* or when we are woken */
         return NGX_CONSENT_PROBE;
     }
 
@@ -191,9 +208,14 @@ ngx_consent_feed_arm(ngx_consent_feed_t *feed, ngx_msec_t delay)
 void
 ngx_consent_feed_wake(ngx_consent_feed_t *feed)
 {
-    if (feed->lease && feed->conn.state == NGX_CONSENT_CONN_IDLE
-        && !feed->refused && !ngx_exiting)
+    if (feed->lease == 0 || feed->conn.state != NGX_CONSENT_CONN_IDLE
+        || ngx_exiting)
     {
+        return;
+    }
+
+    if (ngx_consent_past(feed->retry_at - NGX_CONSENT_BACKOFF_MAX)) {
+        /* whatever it waits for is over; a longer wait has other reasons */
         feed->retry_at = ngx_current_msec;
         ngx_consent_feed_arm(feed, 0);
     }
