@@ -438,7 +438,7 @@ void ngx_http_consent_geo_watch(ngx_http_consent_geo_t *geo,
     ngx_cycle_t *cycle);
 
 
-/* ngx_http_consent_conf.c: the setters of directives */
+/* ngx_http_consent_conf.c, _key_file.c, _documents.c, _cookie_conf.c: setters */
 
 /* Logs the value and the directive. Returns NGX_CONF_ERROR. */
 char *ngx_http_consent_invalid(ngx_conf_t *cf, ngx_str_t *value);
