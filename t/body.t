@@ -271,6 +271,15 @@ subtest 'resources and methods' => sub {
     is $http->get('/consent/state?x=y')->status, 200, 'with arguments';
 };
 
+subtest 'chunks that are none, and were not asked for' => sub {
+    for my $request (['GET', 'state'], ['PATCH', 'accept'], ['GET', 'x']) {
+        my ($method, $name) = @$request;
+        is fresh->request($method, "/consent/$name",
+            ['Transfer-Encoding' => 'chunked'], 'no chunk')->status, 400,
+            "$method $name";
+    }
+};
+
 subtest 'Expect: 100-continue' => sub {
     my $http = fresh;
     my $r = $http->post('/consent/accept', full_json(state_of($http)->{token}),

@@ -78,6 +78,7 @@ ngx_http_consent_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 static ngx_int_t
 ngx_http_consent_api_handler(ngx_http_request_t *r)
 {
+    ngx_int_t                  rc;
     ngx_str_t                  name;
     ngx_http_consent_route_t  *route;
     ngx_http_core_loc_conf_t  *clcf;
@@ -106,8 +107,10 @@ ngx_http_consent_api_handler(ngx_http_request_t *r)
         }
     }
 
-    if (ngx_http_discard_request_body(r) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    rc = ngx_http_discard_request_body(r);
+
+    if (rc != NGX_OK) {
+        return rc;
     }
 
     return ngx_http_consent_api_problem(r, NGX_HTTP_NOT_FOUND, "not-found",
@@ -121,15 +124,20 @@ static ngx_int_t
 ngx_http_consent_api_method(ngx_http_request_t *r,
     ngx_http_consent_route_t *route)
 {
+    ngx_int_t  rc;
     ngx_str_t  empty;
 
     if (r->method & route->methods) {
         return route->handler(r);
     }
 
-    if (ngx_http_discard_request_body(r) != NGX_OK
-        || ngx_http_consent_add_header(r, "Allow", &route->allow) == NULL)
-    {
+    rc = ngx_http_discard_request_body(r);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (ngx_http_consent_add_header(r, "Allow", &route->allow) == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -193,14 +201,17 @@ ngx_http_consent_state(ngx_http_request_t *r)
     size_t                         n, size;
     uint8_t                        code[2];
     cg_out_t                       out;
+    ngx_int_t                      rc;
     ngx_str_t                      body;
     cg_decision_t                 *d;
     const cg_policies_t           *policies;
     ngx_http_consent_ctx_t        *ctx;
     ngx_http_consent_main_conf_t  *mcf;
 
-    if (ngx_http_discard_request_body(r) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    rc = ngx_http_discard_request_body(r);
+
+    if (rc != NGX_OK) {
+        return rc;
     }
 
     ctx = ngx_http_consent_get_ctx(r);
