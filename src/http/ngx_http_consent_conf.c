@@ -206,6 +206,16 @@ ngx_http_consent_subject(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
                            &value[1]);
     }
 
+    if (ngx_strcmp(value[1].data, "$remote_user") == 0) {
+
+        /* nginx fills it from the header, checked or not */
+
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "\"%V\" in \"consent_subject\" directive is what "
+                           "the client says wherever no authentication runs",
+                           &value[1]);
+    }
+
     return ngx_http_set_complex_value_slot(cf, cmd, conf);
 }
 
