@@ -119,8 +119,9 @@ subtest 'nobody outside costs a command' => sub {
         return $n;
     };
 
-    from(address_of('DE'), '/');        # the policies are read by now
-    my $before = $redis->calls('hmget') + $redis->calls('hgetall');
+    # the policies are read by now, and once more when the feed begins
+    from(address_of('DE'), '/');
+    my $before = $redis->calls('hmget');
     my $total  = $count->();
 
     from(address_of($_), '/') for @OUTSIDE;
@@ -129,13 +130,11 @@ subtest 'nobody outside costs a command' => sub {
     from(address_of('US'), '/', 'X-Account' => '');
     from(address_of('US'), '/purpose/');
 
-    is $redis->calls('hmget') + $redis->calls('hgetall'), $before,
-        'no lookup';
-    cmp_ok $count->() - $total, '<', 10, 'nor anything else';
+    is $redis->calls('hmget'), $before, 'no lookup';
+    cmp_ok $count->() - $total, '<', 20, 'nor anything else';
 
     from(address_of('US'), '/', 'X-Account' => 'x');
-    is $redis->calls('hmget'), $before + 1 - $redis->calls('hgetall'),
-        'but an account costs one';
+    is $redis->calls('hmget'), $before + 1, 'but an account costs one';
 };
 
 subtest 'eea' => sub {
