@@ -219,6 +219,19 @@ cg_table_copy(const cg_table_t *t, cg_bucket_t *b, unsigned way, uint32_t seq,
 }
 
 
+void
+cg_table_prefetch(const cg_table_t *t, const uint8_t tag[CG_TAG_LEN])
+{
+    const uint8_t  *b;
+
+    b = (const uint8_t *) cg_table_bucket(t, tag);
+
+    for (size_t i = 0; i < sizeof(cg_bucket_t); i += CG_TABLE_LINE) {
+        __builtin_prefetch(b + i);
+    }
+}
+
+
 cg_table_e
 cg_table_get(cg_table_t *t, const uint8_t tag[CG_TAG_LEN], uint32_t now,
     const cg_table_age_t *age, cg_record_t *rec, bool *found)

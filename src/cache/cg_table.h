@@ -57,6 +57,12 @@ cg_table_t *cg_table_init(void *mem, size_t size, size_t ndocs);
 bool cg_table_adopt(const cg_table_t *t, size_t ndocs);
 
 /*
+ * Begins to bring the bucket of a tag near. In a table much larger than the
+ * processor's caches it takes longer than all the rest of a lookup: whoever
+ * has something else to do should do that in between.
+ */
+void cg_table_prefetch(const cg_table_t *t, const uint8_t tag[CG_TAG_LEN]);
+/*
  * Looks up a tag. CG_TABLE_HIT and _STALE fill `rec` (accepted, declined,
  * granted, answered, age, residence, eea_day; never rev and event, which must
  * be exact) and `found`: false means known to have no record.

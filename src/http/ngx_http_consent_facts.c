@@ -17,6 +17,8 @@ static ngx_int_t ngx_http_consent_place(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_http_consent_loc_conf_t *lcf);
 static ngx_int_t ngx_http_consent_who(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_http_consent_loc_conf_t *lcf);
+static ngx_int_t ngx_http_consent_foresee(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
 static ngx_str_t *ngx_http_consent_header(ngx_http_consent_headers_t *headers,
     ngx_table_elt_t *h);
 
@@ -244,8 +246,10 @@ ngx_http_consent_gather(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
         facts->exempt = (rc == NGX_OK);
     }
 
-    if (ngx_http_consent_place(r, ctx, lcf) != NGX_OK
-        || ngx_http_consent_who(r, ctx, lcf) != NGX_OK)
+    if (ngx_http_consent_overridden(r, ctx, lcf) == NGX_ERROR
+        || ngx_http_consent_who(r, ctx, lcf) != NGX_OK
+        || ngx_http_consent_foresee(r, ctx) != NGX_OK
+        || ngx_http_consent_place(r, ctx, lcf) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -380,14 +384,11 @@ static ngx_int_t
 ngx_http_consent_place(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
     ngx_http_consent_loc_conf_t *lcf)
 {
-    ngx_int_t                      rc;
     ngx_str_t                      value;
     ngx_http_consent_main_conf_t  *mcf;
 
-    rc = ngx_http_consent_overridden(r, ctx, lcf);
-
-    if (rc != NGX_DECLINED) {
-        return rc;
+    if (ctx->facts.overridden) {
+        return NGX_OK;
     }
 
     if (lcf->country) {
@@ -456,6 +457,36 @@ ngx_http_consent_who(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
 
     if (ctx->facts.overridden && ctx->facts.subject != CG_SUBJECT_NONE) {
         ctx->facts.subject = CG_SUBJECT_TEST;
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * Who is known will be looked up, more often than not: the cache may begin
+ * while the country is looked up.
+ */
+
+static ngx_int_t
+ngx_http_consent_foresee(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
+{
+    cg_facts_t  *facts;
+
+    facts = &ctx->facts;
+
+    if (facts->subject == CG_SUBJECT_NONE || facts->own || facts->exempt
+        || facts->preflight)
+    {
+        return NGX_OK;
+    }
+
+    if (ngx_http_consent_classify(r, ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (facts->klass != CG_CLASS_SUBRESOURCE) {
+        ngx_http_consent_expect(r, ctx);
     }
 
     return NGX_OK;

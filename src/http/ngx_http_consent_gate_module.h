@@ -177,6 +177,7 @@ typedef struct {
     ngx_str_t                     account;     /* the id of an account */
     uint8_t                       visitor[CG_VISITOR_ID_LEN];
     cg_subject_t                  subject;     /* valid if `derived` */
+    uint8_t                       tag[CG_TAG_LEN];     /* if `tagged` */
     cg_record_t                   record;      /* with CG_LOOKUP_FOUND */
     cg_record_t                  *receipt;     /* of the cookie; or NULL */
     ngx_consent_call_t            call;        /* a question of its own */
@@ -196,6 +197,7 @@ typedef struct {
     unsigned                      previous:1;    /* found by the old key */
     unsigned                      derived:1;
     unsigned                      classified:1;
+    unsigned                      tagged:1;
     unsigned                      has_visitor:1;   /* a valid visitor id */
     unsigned                      cookie_sent:1;   /* came with the request */
     unsigned                      gated:1;     /* subject by the gated cookie */
@@ -244,6 +246,9 @@ void ngx_http_consent_resume(ngx_http_consent_ctx_t *ctx);
 /* In a worker, when there is a cache. */
 ngx_int_t ngx_http_consent_flights_init(ngx_http_consent_main_conf_t *mcf,
     ngx_cycle_t *cycle);
+/* The subject is known, and its record will be asked for soon. */
+void ngx_http_consent_expect(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
 /*
  * Reads the record of the subject. NGX_OK: it is known, or known not to be to
  * be had (ctx->facts.lookup); NGX_AGAIN: ngx_http_consent_resume() will be

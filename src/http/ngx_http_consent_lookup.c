@@ -47,10 +47,9 @@ struct ngx_http_consent_flights_s {
 static ngx_int_t ngx_http_consent_ask_directly(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_http_consent_main_conf_t *mcf);
 static void ngx_http_consent_tag(ngx_http_request_t *r,
-    ngx_http_consent_ctx_t *ctx, ngx_http_consent_main_conf_t *mcf,
-    uint8_t tag[CG_TAG_LEN]);
+    ngx_http_consent_ctx_t *ctx, ngx_http_consent_main_conf_t *mcf);
 static cg_table_e ngx_http_consent_cached(ngx_http_consent_ctx_t *ctx,
-    ngx_consent_cache_t *cache, const uint8_t tag[CG_TAG_LEN]);
+    ngx_consent_cache_t *cache);
 static ngx_http_consent_flight_t *ngx_http_consent_find_flight(
     ngx_http_consent_main_conf_t *mcf, ngx_http_consent_ctx_t *ctx,
     const uint8_t tag[CG_TAG_LEN]);
@@ -90,10 +89,23 @@ ngx_http_consent_flights_init(ngx_http_consent_main_conf_t *mcf,
 }
 
 
+void
+ngx_http_consent_expect(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
+{
+    ngx_http_consent_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
+
+    if (mcf->cache) {
+        ngx_http_consent_tag(r, ctx, mcf);
+        cg_table_prefetch(mcf->cache->table, ctx->tag);
+    }
+}
+
+
 ngx_int_t
 ngx_http_consent_look_up(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
 {
-    uint8_t                        tag[CG_TAG_LEN];
     ngx_http_consent_flight_t     *flight;
     ngx_http_consent_main_conf_t  *mcf;
 
@@ -105,9 +117,9 @@ ngx_http_consent_look_up(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
         return ngx_http_consent_ask_directly(r, ctx, mcf);
     }
 
-    ngx_http_consent_tag(r, ctx, mcf, tag);
+    ngx_http_consent_tag(r, ctx, mcf);
 
-    if (ngx_http_consent_cached(ctx, mcf->cache, tag) == CG_TABLE_HIT) {
+    if (ngx_http_consent_cached(ctx, mcf->cache) == CG_TABLE_HIT) {
         return NGX_OK;
     }
 
@@ -115,7 +127,7 @@ ngx_http_consent_look_up(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
         return NGX_ERROR;
     }
 
-    flight = ngx_http_consent_find_flight(mcf, ctx, tag);
+    flight = ngx_http_consent_find_flight(mcf, ctx, ctx->tag);
 
     if (flight) {
         ngx_queue_insert_tail(&flight->waiters, &ctx->waiter);
@@ -123,7 +135,7 @@ ngx_http_consent_look_up(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
         return NGX_AGAIN;
     }
 
-    return ngx_http_consent_new_flight(mcf, ctx, tag);
+    return ngx_http_consent_new_flight(mcf, ctx, ctx->tag);
 }
 
 
@@ -198,10 +210,14 @@ ngx_http_consent_fetch_policies(ngx_http_request_t *r,
 
 static void
 ngx_http_consent_tag(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
-    ngx_http_consent_main_conf_t *mcf, uint8_t tag[CG_TAG_LEN])
+    ngx_http_consent_main_conf_t *mcf)
 {
     u_char                       *p, message[NGX_HTTP_CONSENT_TAG_MESSAGE];
     ngx_http_consent_srv_conf_t  *scf;
+
+    if (ctx->tagged) {
+        return;
+    }
 
     scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
 
@@ -218,7 +234,8 @@ ngx_http_consent_tag(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
         p = ngx_cpymem(p, ctx->visitor, CG_VISITOR_ID_LEN);
     }
 
-    cg_siphash128(mcf->cache->key, message, p - message, tag);
+    cg_siphash128(mcf->cache->key, message, p - message, ctx->tag);
+    ctx->tagged = 1;
 }
 
 
@@ -229,12 +246,12 @@ ngx_http_consent_tag(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
 
 static cg_table_e
 ngx_http_consent_cached(ngx_http_consent_ctx_t *ctx,
-    ngx_consent_cache_t *cache, const uint8_t tag[CG_TAG_LEN])
+    ngx_consent_cache_t *cache)
 {
     bool        found;
     cg_table_e  verdict;
 
-    verdict = cg_table_get(cache->table, tag, ngx_consent_cache_now(),
+    verdict = cg_table_get(cache->table, ctx->tag, ngx_consent_cache_now(),
                            &cache->age, &ctx->record, &found);
 
     ctx->looked_up = (verdict == CG_TABLE_HIT);
