@@ -30,7 +30,8 @@ sub table (@rows) {
     } 0 .. $#{ $rows[0] };
 
     my @lines = map { line(\@width, @$_) } @rows;
-    my @rule  = ('-' x $width[0], map { '-' x ($_ - 1) . ':' } @width[1 .. $#width]);
+    my @rule  = ('-' x $width[0], map { '-' x ($_ - 1) . ':' }
+        @width[1 .. $#width]);
 
     splice @lines, 1, 0, line(\@width, @rule);
 
@@ -58,6 +59,8 @@ sub json ($data) {
 }
 
 
+my $TITLE = 'CPU time of nginx for each request, against nginx alone';
+
 # Bars from 0, a line at 1. Rows: { title, ratio, peer }.
 my %CHART = (left => 330, bar => 330, row => 30, top => 64, width => 740);
 
@@ -67,6 +70,7 @@ sub chart ($caption, @rows) {
     my $bottom = $CHART{top} + @rows * $CHART{row};
     my $height = $bottom + 16;
     my $one    = sprintf '%.1f', $CHART{left} + $scale;
+    my $above  = $CHART{top} - 6;
     my $bars   = '';
 
     for my $n (0 .. $#rows) {
@@ -74,7 +78,8 @@ sub chart ($caption, @rows) {
     }
 
     return <<"END";
-<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 $CHART{width} $height" role="img" aria-label="CPU time of nginx for each request, against nginx alone">
+<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 $CHART{width} $height"
+ role="img" aria-label="$TITLE">
 <style>
 text { font: 14px system-ui, sans-serif; fill: #1f2328 }
 .title { font-weight: 600; font-size: 16px }
@@ -88,9 +93,9 @@ text { fill: #e6edf3 }
 .one { stroke: #9198a1 }
 }
 </style>
-<text class="title" x="12" y="24">CPU time of nginx for each request, against nginx alone</text>
+<text class="title" x="12" y="24">$TITLE</text>
 <text class="small" x="12" y="44">@{[ xml($caption) ]}</text>
-$bars<line class="one" x1="$one" y1="@{[ $CHART{top} - 6 ]}" x2="$one" y2="$bottom"/>
+$bars<line class="one" x1="$one" y1="$above" x2="$one" y2="$bottom"/>
 </svg>
 END
 }
