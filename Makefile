@@ -7,6 +7,7 @@
 #   make static       nginx itself with the gate built in: build/static/nginx
 #   make asan         the same with the sanitizers: build/asan/nginx
 #   make asan-test    every test on that one
+#   make valgrind     a run with reloads under valgrind
 #   make bench        the table of CPU time per request; BENCH=OPTIONS
 #   make install      into DESTDIR
 #
@@ -82,20 +83,25 @@ $(NGX_SRC)/conf_flags:
 
 
 # nginx with the gate built in, from the source of Debian's package: as it would
-# be installed; and with the sanitizers, for tests, where each allocation from a
-# pool is one of its own, whose bounds they see.
+# be installed; with the sanitizers; and for valgrind. In the latter two each
+# allocation from a pool is one of its own, whose bounds they see.
 
-kinds := static asan
+kinds := static asan valgrind
 
-$(BUILD)/asan/%: EXTRA := -O1 $(SAN) -fsanitize-recover=undefined \
-    -U_FORTIFY_SOURCE -DNGX_DEBUG_PALLOC=1
+single := -O1 -U_FORTIFY_SOURCE -DNGX_DEBUG_PALLOC=1
 
-.PHONY: $(kinds)
-$(kinds): %: $(BUILD)/%/nginx
+$(BUILD)/asan/%: EXTRA := $(SAN) -fsanitize-recover=undefined $(single)
+$(BUILD)/valgrind/%: EXTRA := $(single)
 
-.PHONY: asan-test
+.PHONY: static asan
+static asan: %: $(BUILD)/%/nginx
+
+.PHONY: asan-test valgrind
 asan-test:
 	./gate asan
+
+valgrind:
+	./gate valgrind
 
 $(BUILD)/source/nginx.tar.gz:
 	./gate source
