@@ -11,7 +11,19 @@
 static size_t cg_utf8_length(const uint8_t *p, const uint8_t *end);
 static void cg_out_json_char(cg_out_t *out, uint8_t c);
 static bool cg_query_plain(uint8_t c);
-static int cg_hex_digit(uint8_t c);
+
+
+/*
+ * One more than the value of each hexadecimal digit; 0: none. A table, for
+ * whether a digit is a letter is what a processor cannot foresee.
+ */
+
+static const uint8_t  cg_hex_digit[256] = {
+    ['0'] = 1, ['1'] = 2, ['2'] = 3, ['3'] = 4, ['4'] = 5,
+    ['5'] = 6, ['6'] = 7, ['7'] = 8, ['8'] = 9, ['9'] = 10,
+    ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+    ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16
+};
 
 
 /* The value of each character of base64url (RFC 4648, table 2); 77: none. */
@@ -306,42 +318,25 @@ cg_parse_uint(cg_str_t s, uint64_t max, uint64_t *n)
 }
 
 
-static int
-cg_hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-
-    c |= 0x20;
-
-    if (c >= 'a' && c <= 'f') {
-        return c - 'a' + 10;
-    }
-
-    return -1;
-}
-
-
 bool
 cg_parse_hex(cg_str_t s, uint8_t *out, size_t len)
 {
-    int     high, low;
-    size_t  i;
+    size_t   i;
+    uint8_t  high, low;
 
     if (s.len % 2 != 0 || s.len / 2 != len) {
         return false;
     }
 
     for (i = 0; i < len; i++) {
-        high = cg_hex_digit(s.data[2 * i]);
-        low = cg_hex_digit(s.data[2 * i + 1]);
+        high = cg_hex_digit[s.data[2 * i]];
+        low = cg_hex_digit[s.data[2 * i + 1]];
 
-        if (high < 0 || low < 0) {
+        if (high == 0 || low == 0) {
             return false;
         }
 
-        out[i] = (uint8_t) (high << 4 | low);
+        out[i] = (uint8_t) ((high - 1) << 4 | (low - 1));
     }
 
     return true;
