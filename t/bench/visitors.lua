@@ -5,6 +5,7 @@
 --                   outside   an address outside, and the visitor cookie
 --                   inside    an address inside the EEA, and the cookie
 --   BENCH_ORDER     random; walk: one after the other
+--   BENCH_SEED      of random: a number
 --   BENCH_HEADERS   browser; few
 --   BENCH_COUNT     also count the values of X-Consent-Cache
 --
@@ -50,7 +51,7 @@ function init()
             headers_of(kind, cookie, inside, outside))
     end
 
-    math.randomseed(1)
+    math.randomseed(tonumber(os.getenv("BENCH_SEED")))
 end
 
 if os.getenv("BENCH_ORDER") == "walk" then

@@ -103,8 +103,8 @@ sub step ($lab, $option, $step, $variant) {
 }
 
 
-# How many subjects a zone holds: the share of hits, when twice as many as are
-# asked for come at random for long, times their number.
+# How many subjects a zone holds: the share of hits, when subjects have come
+# at random for long, times their number.
 sub cache ($lab, $option, $variant) {
     my @head = ('subjects in use', 'cache', 'hits', 'so it holds');
     my (@rows, @results);
