@@ -313,12 +313,7 @@ ngx_consent_policies_again(ngx_consent_command_t *cmd)
 
     next = ngx_consent_policies_command(cmd->conn, cmd->deadline);
 
-    if (next) {
-        ngx_consent_command_follow(next, cmd);
-
-    } else {
-        ngx_consent_command_finish(cmd, NGX_CONSENT_STORE_FULL);
-    }
+    ngx_consent_command_follow(next, cmd);
 
     return NGX_OK;
 }

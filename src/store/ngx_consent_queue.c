@@ -73,6 +73,11 @@ void
 ngx_consent_command_follow(ngx_consent_command_t *next,
     ngx_consent_command_t *cmd)
 {
+    if (next == NULL) {
+        ngx_consent_command_finish(cmd, NGX_CONSENT_STORE_FULL);
+        return;
+    }
+
     next->handler = cmd->handler;
     next->deadline = cmd->deadline;
     next->data = cmd->data;

@@ -390,7 +390,10 @@ ngx_consent_command_t *ngx_consent_command_new(ngx_consent_conn_t *conn,
     const u_char *data, size_t len);
 void ngx_consent_command_send(ngx_consent_command_t *cmd,
     ngx_consent_call_t *call);
-/* The same, for a second command that carries on for `cmd`. */
+/*
+ * The same, for a second command that carries on for `cmd`. NULL: the queue
+ * was full, which `cmd` is then told.
+ */
 void ngx_consent_command_follow(ngx_consent_command_t *next,
     ngx_consent_command_t *cmd);
 /* Answers the call, if there still is one. */

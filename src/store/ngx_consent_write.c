@@ -440,12 +440,7 @@ ngx_consent_script_again(ngx_consent_command_t *cmd, ngx_uint_t sha)
 
     next = ngx_consent_script_eval(cmd->conn, cmd->data, sha);
 
-    if (next) {
-        ngx_consent_command_follow(next, cmd);
-
-    } else {
-        ngx_consent_command_finish(cmd, NGX_CONSENT_STORE_FULL);
-    }
+    ngx_consent_command_follow(next, cmd);
 
     return NGX_OK;
 }
