@@ -79,6 +79,14 @@ cg_pseudonym_derive(cg_pseudonym_t *p, cg_hmac_t *h, const cg_str_t *parts,
 }
 
 
+bool
+cg_subject_same(const cg_subject_t *a, const cg_subject_t *b)
+{
+    return a->kind == b->kind
+           && cg_equal_ct(a->current.id, b->current.id, CG_SUBJECT_ID_LEN);
+}
+
+
 size_t
 cg_subject_key(const cg_pseudonym_t *p, cg_str_t prefix, char what,
     uint8_t *key)

@@ -45,6 +45,9 @@ typedef struct {
 bool cg_subject_derive(cg_subject_t *s, cg_keys_t *keys, cg_subject_e kind,
     cg_str_t realm, cg_str_t id);
 
+/* Whether two are the same one, by kind and current pseudonym; equal time. */
+bool cg_subject_same(const cg_subject_t *a, const cg_subject_t *b);
+
 /*
  * Writes the key of a record (what 's') or of a bucket of events ('a'):
  * "gc:s:{0a3}<22 characters>", "gc:a:{0a3}", where 0a3 are the first 12 bits

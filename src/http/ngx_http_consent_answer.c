@@ -14,14 +14,10 @@
 #define NGX_HTTP_CONSENT_BODY  (NGX_HTTP_CONSENT_ARGS * 2 + 2048)
 
 
-static ngx_int_t ngx_http_consent_redirect(ngx_http_request_t *r,
-    ngx_str_t *location);
 static ngx_int_t ngx_http_consent_html(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_uint_t status, ngx_str_t *link);
 static ngx_int_t ngx_http_consent_page_link(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_str_t *link);
-static void ngx_http_consent_json_missing(ngx_http_consent_main_conf_t *mcf,
-    cg_docs_t missing, cg_out_t *out);
 
 
 ngx_table_elt_t *
@@ -123,54 +119,6 @@ ngx_http_consent_send(ngx_http_request_t *r, ngx_uint_t status,
 }
 
 
-void
-ngx_http_consent_doc_names(ngx_http_consent_main_conf_t *mcf, cg_docs_t docs,
-    cg_out_t *out)
-{
-    ngx_uint_t  i, n;
-
-    for (i = 0, n = 0; i < mcf->ndocs; i++) {
-        if (docs & (1 << i)) {
-            if (n++) {
-                cg_out_bytes(out, ",", 1);
-            }
-
-            cg_out_str(out, ngx_http_consent_cstr(&mcf->docs[i].name));
-        }
-    }
-}
-
-
-cg_docs_t
-ngx_http_consent_doc_set(ngx_http_consent_main_conf_t *mcf, cg_str_t names)
-{
-    size_t          start, end;
-    cg_str_t        name;
-    cg_docs_t       docs;
-    ngx_uint_t      i;
-
-    docs = 0;
-
-    for (start = 0; start < names.len; start = end + 1) {
-
-        for (end = start; end < names.len && names.data[end] != ','; end++) {
-            /* void */
-        }
-
-        name.data = names.data + start;
-        name.len = end - start;
-
-        for (i = 0; i < mcf->ndocs; i++) {
-            if (cg_str_eq(name, ngx_http_consent_cstr(&mcf->docs[i].name))) {
-                docs |= (cg_docs_t) (1 << i);
-            }
-        }
-    }
-
-    return docs;
-}
-
-
 ngx_int_t
 ngx_http_consent_page_args(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
     cg_str_t back, cg_docs_t need, const char *problem, ngx_str_t *args)
@@ -221,7 +169,6 @@ static ngx_int_t
 ngx_http_consent_page_link(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
     ngx_str_t *link)
 {
-    u_char                       *p;
     cg_str_t                      back;
     ngx_str_t                     args, *page;
     ngx_http_consent_srv_conf_t  *scf;
@@ -241,15 +188,25 @@ ngx_http_consent_page_link(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
         return NGX_ERROR;
     }
 
-    link->len = page->len + 1 + args.len;
-    link->data = ngx_pnalloc(r->pool, link->len);
-    if (link->data == NULL) {
+    return ngx_http_consent_page_uri(r, page, &args, link);
+}
+
+
+ngx_int_t
+ngx_http_consent_page_uri(ngx_http_request_t *r, ngx_str_t *page,
+    ngx_str_t *args, ngx_str_t *uri)
+{
+    u_char  *p;
+
+    uri->len = page->len + 1 + args->len;
+    uri->data = ngx_pnalloc(r->pool, uri->len);
+    if (uri->data == NULL) {
         return NGX_ERROR;
     }
 
-    p = ngx_cpymem(link->data, page->data, page->len);
+    p = ngx_cpymem(uri->data, page->data, page->len);
     *p++ = '?';
-    ngx_memcpy(p, args.data, args.len);
+    ngx_memcpy(p, args->data, args->len);
 
     return NGX_OK;
 }
@@ -260,19 +217,31 @@ ngx_http_consent_page_link(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
  * of it with the host and port that nginx listens on.
  */
 
-static ngx_int_t
-ngx_http_consent_redirect(ngx_http_request_t *r, ngx_str_t *location)
+ngx_int_t
+ngx_http_consent_redirect(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_str_t *location)
 {
     ngx_str_t  empty;
-
-    ngx_str_null(&empty);
 
     if (ngx_http_consent_add_header(r, "Location", location) == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return ngx_http_consent_send(r, NGX_HTTP_MOVED_TEMPORARILY, "text/html",
-                                 &empty);
+    ngx_str_null(&empty);
+
+    return ngx_http_consent_send(r, status, "", &empty);
+}
+
+
+ngx_int_t
+ngx_http_consent_retry_after(ngx_http_request_t *r)
+{
+    ngx_str_t  retry;
+
+    ngx_str_set(&retry, NGX_HTTP_CONSENT_RETRY);
+
+    return ngx_http_consent_add_header(r, "Retry-After", &retry) ? NGX_OK
+                                                                 : NGX_ERROR;
 }
 
 
@@ -337,28 +306,6 @@ ngx_http_consent_html(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
 }
 
 
-static void
-ngx_http_consent_json_missing(ngx_http_consent_main_conf_t *mcf,
-    cg_docs_t missing, cg_out_t *out)
-{
-    ngx_uint_t  i, n;
-
-    cg_out_str(out, cg_str("["));
-
-    for (i = 0, n = 0; i < mcf->ndocs; i++) {
-        if (missing & (1 << i)) {
-            if (n++) {
-                cg_out_str(out, cg_str(","));
-            }
-
-            cg_out_json(out, ngx_http_consent_cstr(&mcf->docs[i].name));
-        }
-    }
-
-    cg_out_str(out, cg_str("]"));
-}
-
-
 ngx_int_t
 ngx_http_consent_problem(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
     ngx_uint_t status, const char *type, const char *title,
@@ -399,7 +346,7 @@ ngx_http_consent_problem(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
     }
 
     cg_out_str(&out, cg_str(",\"missing\":"));
-    ngx_http_consent_json_missing(mcf, missing, &out);
+    ngx_http_consent_doc_json(mcf, missing, &out);
     cg_out_str(&out, cg_str("}\n"));
 
     if (out.overflow) {
@@ -454,7 +401,7 @@ ngx_http_consent_answer(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
     cg_action_e action)
 {
     ngx_int_t                     rc;
-    ngx_str_t                     link, retry;
+    ngx_str_t                     link;
     ngx_http_consent_loc_conf_t  *lcf;
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_consent_gate_module);
@@ -476,9 +423,7 @@ ngx_http_consent_answer(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
     }
 
     if (ctx->decision.outcome == CG_UNAVAILABLE) {
-        ngx_str_set(&retry, "5");
-
-        if (ngx_http_consent_add_header(r, "Retry-After", &retry) == NULL) {
+        if (ngx_http_consent_retry_after(r) != NGX_OK) {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
 
@@ -489,7 +434,7 @@ ngx_http_consent_answer(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
     switch (action) {
 
     case CG_ACTION_REDIRECT:
-        rc = ngx_http_consent_redirect(r, &link);
+        rc = ngx_http_consent_redirect(r, NGX_HTTP_MOVED_TEMPORARILY, &link);
         break;
 
     case CG_ACTION_HTML:
@@ -538,10 +483,7 @@ ngx_http_consent_explain(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
         return NGX_ERROR;
     }
 
-    if (value.len == 0
-        || (value.len == 1 && value.data[0] == '0')
-        || (value.len == 3 && ngx_strncmp(value.data, "off", 3) == 0))
-    {
+    if (ngx_http_consent_off(&value)) {
         return NGX_OK;
     }
 

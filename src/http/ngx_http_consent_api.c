@@ -274,7 +274,7 @@ ngx_http_consent_state_documents(ngx_http_request_t *r,
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
 
-    record = ctx->facts.lookup == CG_LOOKUP_FOUND ? &ctx->record : NULL;
+    record = ngx_http_consent_record(ctx);
 
     cg_out_str(out, cg_str(",\"documents\":["));
 
@@ -329,24 +329,17 @@ ngx_http_consent_state_names(ngx_http_request_t *r,
     const cg_policies_t *policies, cg_out_t *out)
 {
     ngx_str_t                      token;
-    ngx_uint_t                     i, n;
+    ngx_uint_t                     i;
     const cg_record_t             *record;
     ngx_http_consent_main_conf_t  *mcf;
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
 
-    record = ctx->facts.lookup == CG_LOOKUP_FOUND ? &ctx->record : NULL;
+    record = ngx_http_consent_record(ctx);
 
-    cg_out_str(out, cg_str(",\"missing\":["));
-
-    for (i = 0, n = 0; i < mcf->ndocs; i++) {
-        if (missing & (1 << i)) {
-            cg_out_str(out, n++ ? cg_str(",") : cg_str(""));
-            cg_out_json(out, ngx_http_consent_cstr(&mcf->docs[i].name));
-        }
-    }
-
-    cg_out_str(out, cg_str("],\"purposes\":{"));
+    cg_out_str(out, cg_str(",\"missing\":"));
+    ngx_http_consent_doc_json(mcf, missing, out);
+    cg_out_str(out, cg_str(",\"purposes\":{"));
 
     for (i = 0; i < mcf->npurposes; i++) {
         cg_out_str(out, i ? cg_str(",") : cg_str(""));

@@ -141,33 +141,27 @@ static void
 ngx_http_consent_tick(ngx_http_request_t *r, cg_str_t field, cg_str_t value,
     ngx_http_consent_post_t *post)
 {
-    ngx_uint_t                     i;
+    uint16_t                      *set;
+    ngx_int_t                      n;
     ngx_http_consent_main_conf_t  *mcf;
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
 
     if (cg_str_eq(field, cg_str("document"))) {
-
-        for (i = 0; i < mcf->ndocs; i++) {
-            if (cg_str_eq(value, ngx_http_consent_cstr(&mcf->docs[i].name))) {
-                post->documents |= (cg_docs_t) (1 << i);
-                return;
-            }
-        }
+        n = ngx_http_consent_find_document(mcf, value);
+        set = &post->documents;
 
     } else {
-
-        for (i = 0; i < mcf->npurposes; i++) {
-            if (cg_str_eq(value,
-                          ngx_http_consent_cstr(&mcf->purposes[i].name)))
-            {
-                post->purposes |= (cg_purposes_t) (1 << i);
-                return;
-            }
-        }
+        n = ngx_http_consent_find_purpose(mcf, value);
+        set = &post->purposes;
     }
 
-    post->unknown = 1;
+    if (n == NGX_ERROR) {
+        post->unknown = 1;
+        return;
+    }
+
+    *set |= (uint16_t) (1 << n);
 }
 
 

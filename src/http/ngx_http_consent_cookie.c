@@ -148,7 +148,6 @@ ngx_http_consent_read_visitor(ngx_http_request_t *r,
 
     if (rc == NGX_OK) {
         ctx->has_visitor = 1;
-        ctx->cookie_sent = 1;
     }
 
     return rc;

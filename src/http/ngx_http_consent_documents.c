@@ -61,15 +61,13 @@ ngx_http_consent_document(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    for (i = 0; i < mcf->ndocs; i++) {
-        if (cg_str_eq(ngx_http_consent_cstr(&mcf->docs[i].name),
-                      ngx_http_consent_cstr(&value[1])))
-        {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "duplicate document \"%V\" in "
-                               "\"consent_document\" directive", &value[1]);
-            return NGX_CONF_ERROR;
-        }
+    if (ngx_http_consent_find_document(mcf, ngx_http_consent_cstr(&value[1]))
+        != NGX_ERROR)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "duplicate document \"%V\" in "
+                           "\"consent_document\" directive", &value[1]);
+        return NGX_CONF_ERROR;
     }
 
     if (mcf->ndocs == CG_MAX_DOCUMENTS) {
@@ -161,15 +159,13 @@ ngx_http_consent_purpose(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    for (i = 0; i < mcf->npurposes; i++) {
-        if (cg_str_eq(ngx_http_consent_cstr(&mcf->purposes[i].name),
-                      ngx_http_consent_cstr(&value[1])))
-        {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "duplicate purpose \"%V\" in "
-                               "\"consent_purpose\" directive", &value[1]);
-            return NGX_CONF_ERROR;
-        }
+    if (ngx_http_consent_find_purpose(mcf, ngx_http_consent_cstr(&value[1]))
+        != NGX_ERROR)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "duplicate purpose \"%V\" in "
+                           "\"consent_purpose\" directive", &value[1]);
+        return NGX_CONF_ERROR;
     }
 
     if (mcf->npurposes == CG_MAX_PURPOSES) {

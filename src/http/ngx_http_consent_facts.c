@@ -40,10 +40,7 @@ ngx_http_consent_mode(ngx_http_request_t *r, ngx_http_consent_loc_conf_t *lcf)
         return CG_MODE_REPORT;
     }
 
-    if (value.len == 0
-        || (value.len == 1 && value.data[0] == '0')
-        || (value.len == 3 && ngx_strncmp(value.data, "off", 3) == 0))
-    {
+    if (ngx_http_consent_off(&value)) {
         return CG_MODE_OFF;
     }
 
@@ -266,6 +263,14 @@ static ngx_uint_t
 ngx_http_consent_truth(ngx_str_t *value)
 {
     return value->len && (value->len != 1 || value->data[0] != '0');
+}
+
+
+ngx_uint_t
+ngx_http_consent_off(ngx_str_t *value)
+{
+    return !ngx_http_consent_truth(value)
+           || (value->len == 3 && ngx_strncmp(value->data, "off", 3) == 0);
 }
 
 

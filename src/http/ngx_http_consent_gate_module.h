@@ -23,7 +23,7 @@
 #define NGX_HTTP_CONSENT_FORM_TTL   7200    /* seconds a form may stay open */
 #define NGX_HTTP_CONSENT_GATED_TTL  600     /* seconds from gate to page */
 #define NGX_HTTP_CONSENT_MAX_BODY   32768   /* bytes of a POST to the API */
-#define NGX_HTTP_CONSENT_RETRY      5       /* seconds, of Retry-After */
+#define NGX_HTTP_CONSENT_RETRY      "5"     /* seconds, of Retry-After */
 #define NGX_HTTP_CONSENT_MAX_ACCOUNT  1024  /* bytes of an account's id */
 
 
@@ -128,7 +128,6 @@ typedef struct {
 
 #define NGX_HTTP_CONSENT_MODE_VARIABLE  (CG_MODE_REPORT + 1)
 
-#define NGX_HTTP_CONSENT_STATUS_NONE        0
 #define NGX_HTTP_CONSENT_STATUS_AUTO        1    /* as the client accepts */
 #define NGX_HTTP_CONSENT_STATUS_JSON        2
 #define NGX_HTTP_CONSENT_STATUS_PROMETHEUS  3
@@ -162,7 +161,6 @@ typedef struct {
 typedef struct {
     ngx_http_request_t           *request;
     ngx_http_consent_main_conf_t *mcf;
-    ngx_http_consent_loc_conf_t  *decided;     /* location that decided last */
     ngx_table_elt_t              *explain;     /* the header sent with a pass */
     ngx_http_consent_headers_t   *headers;     /* NULL: not walked yet */
 
@@ -199,7 +197,6 @@ typedef struct {
     unsigned                      classified:1;
     unsigned                      tagged:1;
     unsigned                      has_visitor:1;   /* a valid visitor id */
-    unsigned                      cookie_sent:1;   /* came with the request */
     unsigned                      gated:1;     /* subject by the gated cookie */
     unsigned                      page:1;      /* our page or age page */
     unsigned                      page_headers:1;  /* sent with this answer */
@@ -224,6 +221,15 @@ ngx_http_consent_nstr(cg_str_t s)
     n.data = (u_char *) s.data;
 
     return n;
+}
+
+
+/* What is on record about the subject; NULL: nothing, or not known. */
+
+static ngx_inline const cg_record_t *
+ngx_http_consent_record(const ngx_http_consent_ctx_t *ctx)
+{
+    return ctx->facts.lookup == CG_LOOKUP_FOUND ? &ctx->record : NULL;
 }
 
 
@@ -291,6 +297,8 @@ ngx_int_t ngx_http_consent_derive(ngx_http_request_t *r,
 /* What the gate is at this location: on, off or report. */
 ngx_uint_t ngx_http_consent_mode(ngx_http_request_t *r,
     ngx_http_consent_loc_conf_t *lcf);
+/* Whether a value of the configuration says no: empty, "0" or "off". */
+ngx_uint_t ngx_http_consent_off(ngx_str_t *value);
 /* Whether the client's URI is that of the page or age page. */
 ngx_uint_t ngx_http_consent_is_page(ngx_http_consent_srv_conf_t *scf,
     ngx_str_t *uri);
@@ -339,6 +347,24 @@ ngx_int_t ngx_http_consent_send_receipt(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, const cg_record_t *record);
 
 
+/* ngx_http_consent_names.c */
+
+/* The number of a document or purpose; NGX_ERROR: there is none so called. */
+ngx_int_t ngx_http_consent_find_document(ngx_http_consent_main_conf_t *mcf,
+    cg_str_t name);
+ngx_int_t ngx_http_consent_find_purpose(ngx_http_consent_main_conf_t *mcf,
+    cg_str_t name);
+/* The names of a set of documents, with commas between. */
+void ngx_http_consent_doc_names(ngx_http_consent_main_conf_t *mcf,
+    cg_docs_t docs, cg_out_t *out);
+/* The same as a list of JSON. */
+void ngx_http_consent_doc_json(ngx_http_consent_main_conf_t *mcf,
+    cg_docs_t docs, cg_out_t *out);
+/* A set of documents from names with commas between; others are ignored. */
+cg_docs_t ngx_http_consent_doc_set(ngx_http_consent_main_conf_t *mcf,
+    cg_str_t names);
+
+
 /* ngx_http_consent_answer.c */
 
 /* The gate's own answer to an action other than pass; finalizes r. */
@@ -359,15 +385,17 @@ ngx_int_t ngx_http_consent_send(ngx_http_request_t *r, ngx_uint_t status,
 ngx_int_t ngx_http_consent_page_args(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, cg_str_t back, cg_docs_t need,
     const char *problem, ngx_str_t *args);
+/* "PAGE?ARGS", in the pool of r. */
+ngx_int_t ngx_http_consent_page_uri(ngx_http_request_t *r, ngx_str_t *page,
+    ngx_str_t *args, ngx_str_t *uri);
+/* Location and no body. Returns what to finalize with. */
+ngx_int_t ngx_http_consent_redirect(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_str_t *location);
+/* When to try again: with every 503. */
+ngx_int_t ngx_http_consent_retry_after(ngx_http_request_t *r);
 /* The Consent-Gate header, when the location asks for it. */
 ngx_int_t ngx_http_consent_explain(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
-/* The names of a set of documents, with commas between. */
-void ngx_http_consent_doc_names(ngx_http_consent_main_conf_t *mcf,
-    cg_docs_t docs, cg_out_t *out);
-/* A set of documents from names with commas between; others are ignored. */
-cg_docs_t ngx_http_consent_doc_set(ngx_http_consent_main_conf_t *mcf,
-    cg_str_t names);
 /* problem+json (RFC 9457) with the members that the design lists. */
 ngx_int_t ngx_http_consent_problem(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_uint_t status, const char *type,
@@ -443,7 +471,7 @@ void ngx_http_consent_geo_watch(ngx_http_consent_geo_t *geo,
     ngx_cycle_t *cycle);
 
 
-/* ngx_http_consent_conf.c, _key_file.c, _documents.c, _cookie_conf.c: setters */
+/* Setters: ngx_http_consent_{conf,key_file,documents,cookie_conf}.c */
 
 /* Logs the value and the directive. Returns NGX_CONF_ERROR. */
 char *ngx_http_consent_invalid(ngx_conf_t *cf, ngx_str_t *value);

@@ -220,8 +220,6 @@ ngx_http_consent_prepare(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
 
-    need = ngx_http_consent_needs(ctx, mcf, lcf);
-
     if (ctx->facts.subject == CG_SUBJECT_NONE
         && ngx_consent_store_down(mcf->client))
     {
@@ -230,6 +228,8 @@ ngx_http_consent_prepare(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
         ctx->facts.lookup = CG_LOOKUP_FAILED;
         return NGX_OK;
     }
+
+    need = ngx_http_consent_needs(ctx, mcf, lcf);
 
     if (need == NGX_HTTP_CONSENT_NEED_NOTHING || ctx->looked_up) {
         return NGX_OK;
@@ -383,7 +383,6 @@ ngx_http_consent_conclude(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
         ngx_http_consent_suppose(ctx, mcf, lcf);
     }
 
-    ctx->decided = lcf;
     ctx->done = 1;
 
     ngx_http_consent_flush_variables(r, mcf);

@@ -51,10 +51,9 @@ static void ngx_http_consent_tag(ngx_http_request_t *r,
 static cg_table_e ngx_http_consent_cached(ngx_http_consent_ctx_t *ctx,
     ngx_consent_cache_t *cache);
 static ngx_http_consent_flight_t *ngx_http_consent_find_flight(
-    ngx_http_consent_main_conf_t *mcf, ngx_http_consent_ctx_t *ctx,
-    const uint8_t tag[CG_TAG_LEN]);
+    ngx_http_consent_main_conf_t *mcf, ngx_http_consent_ctx_t *ctx);
 static ngx_int_t ngx_http_consent_new_flight(ngx_http_consent_main_conf_t *mcf,
-    ngx_http_consent_ctx_t *ctx, const uint8_t tag[CG_TAG_LEN]);
+    ngx_http_consent_ctx_t *ctx);
 static ngx_queue_t *ngx_http_consent_chain(ngx_http_consent_main_conf_t *mcf,
     const uint8_t tag[CG_TAG_LEN]);
 static void ngx_http_consent_landed(ngx_consent_call_t *call);
@@ -127,7 +126,7 @@ ngx_http_consent_look_up(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
         return NGX_ERROR;
     }
 
-    flight = ngx_http_consent_find_flight(mcf, ctx, ctx->tag);
+    flight = ngx_http_consent_find_flight(mcf, ctx);
 
     if (flight) {
         ngx_queue_insert_tail(&flight->waiters, &ctx->waiter);
@@ -135,7 +134,7 @@ ngx_http_consent_look_up(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
         return NGX_AGAIN;
     }
 
-    return ngx_http_consent_new_flight(mcf, ctx, ctx->tag);
+    return ngx_http_consent_new_flight(mcf, ctx);
 }
 
 
@@ -278,12 +277,12 @@ ngx_http_consent_chain(ngx_http_consent_main_conf_t *mcf,
 
 static ngx_http_consent_flight_t *
 ngx_http_consent_find_flight(ngx_http_consent_main_conf_t *mcf,
-    ngx_http_consent_ctx_t *ctx, const uint8_t tag[CG_TAG_LEN])
+    ngx_http_consent_ctx_t *ctx)
 {
     ngx_queue_t                *q, *chain;
     ngx_http_consent_flight_t  *flight;
 
-    chain = ngx_http_consent_chain(mcf, tag);
+    chain = ngx_http_consent_chain(mcf, ctx->tag);
 
     for (q = ngx_queue_head(chain);
          q != ngx_queue_sentinel(chain);
@@ -291,7 +290,7 @@ ngx_http_consent_find_flight(ngx_http_consent_main_conf_t *mcf,
     {
         flight = ngx_queue_data(q, ngx_http_consent_flight_t, queue);
 
-        if (ngx_memcmp(flight->tag, tag, CG_TAG_LEN) == 0
+        if (ngx_memcmp(flight->tag, ctx->tag, CG_TAG_LEN) == 0
             && flight->generation
                == cg_table_generation(mcf->cache->table,
                                       &ctx->subject.current))
@@ -306,7 +305,7 @@ ngx_http_consent_find_flight(ngx_http_consent_main_conf_t *mcf,
 
 static ngx_int_t
 ngx_http_consent_new_flight(ngx_http_consent_main_conf_t *mcf,
-    ngx_http_consent_ctx_t *ctx, const uint8_t tag[CG_TAG_LEN])
+    ngx_http_consent_ctx_t *ctx)
 {
     ngx_queue_t                *q;
     ngx_http_consent_flight_t  *flight;
@@ -329,7 +328,7 @@ ngx_http_consent_new_flight(ngx_http_consent_main_conf_t *mcf,
 
     flight->mcf = mcf;
     flight->subject = ctx->subject;
-    ngx_memcpy(flight->tag, tag, CG_TAG_LEN);
+    ngx_memcpy(flight->tag, ctx->tag, CG_TAG_LEN);
 
     flight->start = ngx_http_consent_clock();
     flight->asked = ngx_consent_cache_now();
@@ -348,7 +347,8 @@ ngx_http_consent_new_flight(ngx_http_consent_main_conf_t *mcf,
         return NGX_OK;
     }
 
-    ngx_queue_insert_head(ngx_http_consent_chain(mcf, tag), &flight->queue);
+    ngx_queue_insert_head(ngx_http_consent_chain(mcf, ctx->tag),
+                          &flight->queue);
     ngx_queue_insert_tail(&flight->waiters, &ctx->waiter);
     ctx->in_flight = 1;
 

@@ -7,13 +7,9 @@
 
 
 typedef ngx_int_t (*ngx_http_consent_find_pt)(
-    ngx_http_consent_main_conf_t *mcf, ngx_str_t *name);
+    ngx_http_consent_main_conf_t *mcf, cg_str_t name);
 
 
-static ngx_int_t ngx_http_consent_find_document(
-    ngx_http_consent_main_conf_t *mcf, ngx_str_t *name);
-static ngx_int_t ngx_http_consent_find_purpose(
-    ngx_http_consent_main_conf_t *mcf, ngx_str_t *name);
 static char *ngx_http_consent_resolve(ngx_conf_t *cf, ngx_array_t *names,
     ngx_http_consent_find_pt find, const char *directive, uint16_t *set);
 static char *ngx_http_consent_resolve_territory(ngx_conf_t *cf,
@@ -252,42 +248,6 @@ ngx_http_consent_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 }
 
 
-static ngx_int_t
-ngx_http_consent_find_document(ngx_http_consent_main_conf_t *mcf,
-    ngx_str_t *name)
-{
-    ngx_uint_t  i;
-
-    for (i = 0; i < mcf->ndocs; i++) {
-        if (cg_str_eq(ngx_http_consent_cstr(&mcf->docs[i].name),
-                      ngx_http_consent_cstr(name)))
-        {
-            return i;
-        }
-    }
-
-    return NGX_ERROR;
-}
-
-
-static ngx_int_t
-ngx_http_consent_find_purpose(ngx_http_consent_main_conf_t *mcf,
-    ngx_str_t *name)
-{
-    ngx_uint_t  i;
-
-    for (i = 0; i < mcf->npurposes; i++) {
-        if (cg_str_eq(ngx_http_consent_cstr(&mcf->purposes[i].name),
-                      ngx_http_consent_cstr(name)))
-        {
-            return i;
-        }
-    }
-
-    return NGX_ERROR;
-}
-
-
 static char *
 ngx_http_consent_resolve(ngx_conf_t *cf, ngx_array_t *names,
     ngx_http_consent_find_pt find, const char *directive, uint16_t *set)
@@ -302,7 +262,7 @@ ngx_http_consent_resolve(ngx_conf_t *cf, ngx_array_t *names,
     name = names->elts;
 
     for (i = 0; i < names->nelts; i++) {
-        n = find(mcf, &name[i]);
+        n = find(mcf, ngx_http_consent_cstr(&name[i]));
 
         if (n == NGX_ERROR) {
             ngx_log_error(NGX_LOG_EMERG, cf->log, 0,

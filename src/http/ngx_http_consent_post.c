@@ -68,7 +68,6 @@ static const ngx_http_consent_failure_t  ngx_http_consent_failures[] = {
 /* One change under way: in the pool of the request. */
 
 typedef struct ngx_http_consent_change_s {
-    ngx_http_request_t        *request;
     cg_event_e                 what;
     ngx_http_consent_post_t    post;
     cg_form_token_t            token;
@@ -84,20 +83,15 @@ static ngx_int_t ngx_http_consent_process(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
 static ngx_uint_t ngx_http_consent_same_origin(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
-static ngx_uint_t ngx_http_consent_same_subject(const cg_subject_t *a,
-    const cg_subject_t *b);
 static ngx_uint_t ngx_http_consent_shown_is_current(ngx_http_request_t *r,
     ngx_http_consent_change_t *change);
 static ngx_int_t ngx_http_consent_record_change(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
 static ngx_int_t ngx_http_consent_make_event(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
-static void ngx_http_consent_fill_write(ngx_http_request_t *r,
-    ngx_http_consent_ctx_t *ctx);
+static void ngx_http_consent_fill_write(ngx_http_consent_ctx_t *ctx);
 static void ngx_http_consent_written(ngx_consent_call_t *call);
 static ngx_int_t ngx_http_consent_finish(ngx_http_request_t *r,
-    ngx_http_consent_ctx_t *ctx);
-static void ngx_http_consent_forget_cached(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
 static ngx_int_t ngx_http_consent_done(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
@@ -125,7 +119,6 @@ ngx_http_consent_post(ngx_http_request_t *r, cg_event_e what)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    change->request = r;
     change->what = what;
     change->post.back = cg_str("/");
     ctx->change = change;
@@ -208,7 +201,7 @@ ngx_http_consent_process(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (!ngx_http_consent_same_subject(&change->token.subject, &ctx->subject)) {
+    if (!cg_subject_same(&change->token.subject, &ctx->subject)) {
         return ngx_http_consent_fail(r, ctx, NGX_HTTP_CONSENT_BAD_TOKEN);
     }
 
@@ -266,14 +259,6 @@ ngx_http_consent_same_origin(ngx_http_request_t *r,
 }
 
 
-static ngx_uint_t
-ngx_http_consent_same_subject(const cg_subject_t *a, const cg_subject_t *b)
-{
-    return a->kind == b->kind
-           && cg_equal_ct(a->current.id, b->current.id, CG_SUBJECT_ID_LEN);
-}
-
-
 /* Each document as it was shown is as it is now; finds their numbers. */
 
 static ngx_uint_t
@@ -282,7 +267,7 @@ ngx_http_consent_shown_is_current(ngx_http_request_t *r,
 {
     size_t                         n;
     cg_shown_t                    *s;
-    ngx_uint_t                     i;
+    ngx_int_t                      i;
     const cg_policy_t             *p;
     const cg_policies_t           *policies;
     ngx_http_consent_main_conf_t  *mcf;
@@ -293,15 +278,10 @@ ngx_http_consent_shown_is_current(ngx_http_request_t *r,
     for (n = 0; n < change->token.nshown; n++) {
         s = &change->token.shown[n];
 
-        for (i = 0; i < mcf->ndocs; i++) {
-            if (cg_str_eq((cg_str_t) { s->name_len, s->name },
-                          ngx_http_consent_cstr(&mcf->docs[i].name)))
-            {
-                break;
-            }
-        }
+        i = ngx_http_consent_find_document(mcf,
+                                         (cg_str_t) { s->name_len, s->name });
 
-        if (i == mcf->ndocs) {
+        if (i == NGX_ERROR) {
             return 0;
         }
 
@@ -341,7 +321,7 @@ ngx_http_consent_record_change(ngx_http_request_t *r,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_http_consent_fill_write(r, ctx);
+    ngx_http_consent_fill_write(ctx);
 
     ctx->call.done = ngx_http_consent_written;
     ctx->call.data = ctx;
@@ -442,7 +422,7 @@ ngx_http_consent_make_event(ngx_http_request_t *r,
 
 
 static void
-ngx_http_consent_fill_write(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
+ngx_http_consent_fill_write(ngx_http_consent_ctx_t *ctx)
 {
     ngx_consent_write_t        *write;
     ngx_http_consent_change_t  *change;
@@ -506,7 +486,9 @@ ngx_http_consent_finish(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
 
     /* what the cache has, or is about to be told, is from before the write */
 
-    ngx_http_consent_forget_cached(r, ctx);
+    if (ctx->mcf->cache) {
+        cg_table_forget(ctx->mcf->cache->table, &ctx->subject.current);
+    }
 
     if (call->status != NGX_CONSENT_STORE_OK) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
@@ -528,20 +510,6 @@ ngx_http_consent_finish(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
 
     default: /* NGX_CONSENT_FOREIGN */
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-}
-
-
-static void
-ngx_http_consent_forget_cached(ngx_http_request_t *r,
-    ngx_http_consent_ctx_t *ctx)
-{
-    ngx_http_consent_main_conf_t  *mcf;
-
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
-
-    if (mcf->cache) {
-        cg_table_forget(mcf->cache->table, &ctx->subject.current);
     }
 }
 
@@ -616,8 +584,7 @@ ngx_http_consent_apply(ngx_http_consent_change_t *change, cg_record_t *record)
 static ngx_int_t
 ngx_http_consent_see_other(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
 {
-    u_char                       *p;
-    ngx_str_t                     location, args, empty;
+    ngx_str_t                     location, args;
     ngx_http_consent_change_t    *change;
     ngx_http_consent_srv_conf_t  *scf;
 
@@ -630,29 +597,15 @@ ngx_http_consent_see_other(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
 
         if (ngx_http_consent_page_args(r, ctx, change->post.back,
                                        change->shown, NULL, &args)
-            != NGX_OK)
+            != NGX_OK
+            || ngx_http_consent_page_uri(r, &scf->page, &args, &location)
+               != NGX_OK)
         {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
-
-        location.len = scf->page.len + 1 + args.len;
-        location.data = ngx_pnalloc(r->pool, location.len);
-        if (location.data == NULL) {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-
-        p = ngx_cpymem(location.data, scf->page.data, scf->page.len);
-        *p++ = '?';
-        ngx_memcpy(p, args.data, args.len);
     }
 
-    if (ngx_http_consent_add_header(r, "Location", &location) == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    ngx_str_null(&empty);
-
-    return ngx_http_consent_send(r, NGX_HTTP_SEE_OTHER, "", &empty);
+    return ngx_http_consent_redirect(r, NGX_HTTP_SEE_OTHER, &location);
 }
 
 
@@ -660,7 +613,6 @@ static ngx_int_t
 ngx_http_consent_fail(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
     ngx_http_consent_failure_e failure)
 {
-    ngx_str_t                          retry;
     ngx_http_consent_srv_conf_t       *scf;
     const ngx_http_consent_failure_t  *f;
 
@@ -671,12 +623,10 @@ ngx_http_consent_fail(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
     ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                   "consent gate: an answer is refused: %s", f->type);
 
-    if (f->status == NGX_HTTP_SERVICE_UNAVAILABLE) {
-        ngx_str_set(&retry, "5");
-
-        if (ngx_http_consent_add_header(r, "Retry-After", &retry) == NULL) {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
+    if (f->status == NGX_HTTP_SERVICE_UNAVAILABLE
+        && ngx_http_consent_retry_after(r) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     if (scf->page.len && !ctx->change->post.json

@@ -63,9 +63,7 @@ ngx_http_consent_open_receipt(ngx_http_consent_ctx_t *ctx, cg_str_t value)
 
     if (!cg_receipt_open(ctx->mcf->keys, &receipt, value,
                          ngx_http_consent_cstr(&scf->realm), ngx_time())
-        || receipt.subject.kind != ctx->subject.kind
-        || !cg_equal_ct(receipt.subject.current.id, ctx->subject.current.id,
-                        CG_SUBJECT_ID_LEN))
+        || !cg_subject_same(&receipt.subject, &ctx->subject))
     {
         return 0;
     }
@@ -87,8 +85,8 @@ static void
 ngx_http_consent_receipt_record(ngx_http_consent_main_conf_t *mcf,
     const cg_receipt_t *receipt, cg_record_t *record)
 {
-    size_t                    i, n;
-    cg_str_t                  name;
+    size_t                    n;
+    ngx_int_t                 i;
     const cg_receipt_item_t  *item;
 
     ngx_memzero(record, sizeof(cg_record_t));
@@ -99,27 +97,23 @@ ngx_http_consent_receipt_record(ngx_http_consent_main_conf_t *mcf,
 
     for (n = 0; n < receipt->ndocs; n++) {
         item = &receipt->docs[n];
-        name = (cg_str_t) { item->name_len, item->name };
+        i = ngx_http_consent_find_document(mcf,
+                                   (cg_str_t) { item->name_len, item->name });
 
-        for (i = 0; i < mcf->ndocs; i++) {
-            if (cg_str_eq(name, ngx_http_consent_cstr(&mcf->docs[i].name))) {
-                record->accepted[i] = item->value;
-                record->declined |= (cg_docs_t) ((item->value == 0) << i);
-            }
+        if (i != NGX_ERROR) {
+            record->accepted[i] = item->value;
+            record->declined |= (cg_docs_t) ((item->value == 0) << i);
         }
     }
 
     for (n = 0; n < receipt->npurposes; n++) {
         item = &receipt->purposes[n];
-        name = (cg_str_t) { item->name_len, item->name };
+        i = ngx_http_consent_find_purpose(mcf,
+                                   (cg_str_t) { item->name_len, item->name });
 
-        for (i = 0; i < mcf->npurposes; i++) {
-            if (cg_str_eq(name,
-                          ngx_http_consent_cstr(&mcf->purposes[i].name)))
-            {
-                record->answered |= (cg_purposes_t) (1 << i);
-                record->granted |= (cg_purposes_t) (item->value << i);
-            }
+        if (i != NGX_ERROR) {
+            record->answered |= (cg_purposes_t) (1 << i);
+            record->granted |= (cg_purposes_t) (item->value << i);
         }
     }
 }

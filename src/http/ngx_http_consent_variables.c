@@ -59,8 +59,6 @@ static void ngx_http_consent_document_value(ngx_http_consent_ctx_t *ctx,
     cg_out_t *out);
 static cg_str_t ngx_http_consent_document_state(ngx_http_consent_ctx_t *ctx,
     const cg_policies_t *policies, ngx_uint_t n);
-static const cg_record_t *ngx_http_consent_record(
-    ngx_http_consent_ctx_t *ctx);
 static ngx_int_t ngx_http_consent_set_value(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, cg_out_t *out);
 
@@ -305,13 +303,6 @@ ngx_http_consent_v_subject(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
         cg_subject_text(&ctx->subject.current, text);
         cg_out_bytes(out, text, sizeof(text));
     }
-}
-
-
-static const cg_record_t *
-ngx_http_consent_record(ngx_http_consent_ctx_t *ctx)
-{
-    return ctx->facts.lookup == CG_LOOKUP_FOUND ? &ctx->record : NULL;
 }
 
 
@@ -581,7 +572,7 @@ ngx_http_consent_purpose_variable(ngx_http_request_t *r,
     ngx_str_t *name = (ngx_str_t *) data;
 
     cg_str_t                       s;
-    ngx_uint_t                     i;
+    ngx_int_t                      i;
     ngx_http_consent_ctx_t        *ctx;
     ngx_http_consent_main_conf_t  *mcf;
 
@@ -590,13 +581,9 @@ ngx_http_consent_purpose_variable(ngx_http_request_t *r,
     s.data = name->data + sizeof("consent_purpose_") - 1;
     s.len = name->len - (sizeof("consent_purpose_") - 1);
 
-    for (i = 0; i < mcf->npurposes; i++) {
-        if (cg_str_eq(ngx_http_consent_cstr(&mcf->purposes[i].name), s)) {
-            break;
-        }
-    }
+    i = ngx_http_consent_find_purpose(mcf, s);
 
-    if (i == mcf->npurposes) {
+    if (i == NGX_ERROR) {
         v->not_found = 1;
         return NGX_OK;
     }
