@@ -133,7 +133,8 @@ subtest 'variables' => sub {
     # a prefix stands for what the reader puts in: $consent_purpose_NAME
     same([map { s/_[A-Z_]+$/_/r } @documented], \@real, 'variables');
 
-    my @fields = $source =~ /cg_str_eq\(field, cg_str\("(\w+)"\)\)/g;
+    my @fields = slurp('src/http/ngx_http_consent_document_variables.c')
+        =~ /cg_str_eq\(field, cg_str\("(\w+)"\)\)/g;
 
     same([grep { $_ ne 'field' } first_column(section($doc, '## Variables'))],
         \@fields, 'fields of a document');
@@ -180,7 +181,7 @@ subtest 'the policy hash' => sub {
 
 subtest 'the API' => sub {
     my $api  = slurp('src/http/ngx_http_consent_api.c');
-    my $post = slurp('src/http/ngx_http_consent_post.c');
+    my $post = slurp('src/http/ngx_http_consent_post_answer.c');
     my $answer = slurp('src/http/ngx_http_consent_answer.c');
     my $text = section($doc, '## The API');
 

@@ -285,20 +285,51 @@ ngx_int_t ngx_http_consent_cache_init(ngx_conf_t *cf,
  */
 ngx_int_t ngx_http_consent_gather(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
+/* What the gate is at this location: on, off or report. */
+ngx_uint_t ngx_http_consent_mode(ngx_http_request_t *r,
+    ngx_http_consent_loc_conf_t *lcf);
+/* A value is true unless it is empty or "0", as everywhere in nginx. */
+ngx_uint_t ngx_http_consent_truth(ngx_str_t *value);
+/* Whether a value of the configuration says no: empty, "0" or "off". */
+ngx_uint_t ngx_http_consent_off(ngx_str_t *value);
+
+
+/* ngx_http_consent_headers.c */
+
 /* The class of the request, cross-site and GPC: walks the headers once. */
 ngx_int_t ngx_http_consent_classify(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
 /* The headers, walked once. NULL when out of memory. */
 ngx_http_consent_headers_t *ngx_http_consent_headers(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
+
+
+/* ngx_http_consent_override.c */
+
+/* NGX_OK: the facts are what a tester asks for; NGX_DECLINED: they are not. */
+ngx_int_t ngx_http_consent_overridden(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_http_consent_loc_conf_t *lcf);
+
+
+/* ngx_http_consent_place.c */
+
+/* The country of the address, unless it is overridden. */
+ngx_int_t ngx_http_consent_place(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_http_consent_loc_conf_t *lcf);
+
+
+/* ngx_http_consent_who.c */
+
+/* The kind of subject, and the ids that it came with. */
+ngx_int_t ngx_http_consent_who(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_http_consent_loc_conf_t *lcf);
 /* The subject's pseudonym, derived once. NGX_ERROR when libcrypto fails. */
 ngx_int_t ngx_http_consent_derive(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
-/* What the gate is at this location: on, off or report. */
-ngx_uint_t ngx_http_consent_mode(ngx_http_request_t *r,
-    ngx_http_consent_loc_conf_t *lcf);
-/* Whether a value of the configuration says no: empty, "0" or "off". */
-ngx_uint_t ngx_http_consent_off(ngx_str_t *value);
+
+
+/* ngx_http_consent_uri.c */
+
 /* Whether the client's URI is that of the page or age page. */
 ngx_uint_t ngx_http_consent_is_page(ngx_http_consent_srv_conf_t *scf,
     ngx_str_t *uri);
@@ -306,6 +337,8 @@ ngx_uint_t ngx_http_consent_is_page(ngx_http_consent_srv_conf_t *scf,
 ngx_uint_t ngx_http_consent_serves_page(ngx_http_request_t *r);
 /* The client's URI, normalized, whatever rewrites have made of r->uri. */
 ngx_int_t ngx_http_consent_client_uri(ngx_http_request_t *r, ngx_str_t *uri);
+/* The method of the request line. */
+ngx_uint_t ngx_http_consent_client_method(ngx_http_request_t *r);
 
 
 /* ngx_http_consent_cookie.c */
@@ -411,6 +444,24 @@ ngx_int_t ngx_http_consent_find_variables(ngx_cycle_t *cycle,
 /* Values that were read before the decision are read again after it. */
 void ngx_http_consent_flush_variables(ngx_http_request_t *r,
     ngx_http_consent_main_conf_t *mcf);
+/* What a variable writes: never more than this, except the tokens. */
+
+#define NGX_HTTP_CONSENT_VALUE  1024    /* bytes */
+
+/* Hands a value to nginx, in the pool of r. */
+ngx_int_t ngx_http_consent_set_value(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, cg_out_t *out);
+
+
+/* ngx_http_consent_document_variables.c */
+
+/* $consent_document_NAME_FIELD */
+ngx_int_t ngx_http_consent_document_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+
+
+/* ngx_http_consent_form.c: what the page is about */
+
 /* The checked path to return to, from the query; "/" otherwise. */
 cg_str_t ngx_http_consent_return(ngx_http_request_t *r);
 /* The documents that the page of this request is about. */

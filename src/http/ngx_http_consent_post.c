@@ -4,78 +4,7 @@
  */
 
 #include "ngx_http_consent_counters.h"
-
-
-/*
- * A POST goes: body, what it says, the token it says it with, the write, the
- * answer. Each step that fails has a row here.
- */
-
-typedef struct {
-    ngx_uint_t   status;
-    const char  *type;           /* of the problem, and problem= of the page */
-    const char  *title;
-    const char  *detail;
-} ngx_http_consent_failure_t;
-
-typedef enum {
-    NGX_HTTP_CONSENT_BAD_BODY = 0,
-    NGX_HTTP_CONSENT_BAD_SIZE,
-    NGX_HTTP_CONSENT_BAD_TYPE,
-    NGX_HTTP_CONSENT_CROSS_SITE,
-    NGX_HTTP_CONSENT_NO_COOKIE,
-    NGX_HTTP_CONSENT_BAD_TOKEN,
-    NGX_HTTP_CONSENT_CHANGED,
-    NGX_HTTP_CONSENT_UNTICKED,
-    NGX_HTTP_CONSENT_NOT_SHOWN,
-    NGX_HTTP_CONSENT_NO_STORE
-} ngx_http_consent_failure_e;
-
-static const ngx_http_consent_failure_t  ngx_http_consent_failures[] = {
-
-    { 400, "malformed", "The request is malformed",
-      "The body is not a form or JSON as documented." },
-
-    { 413, "too-large", "The request is too large",
-      "An answer fits in 32 kilobytes." },
-
-    { 415, "media-type", "Media type not supported",
-      "Send application/x-www-form-urlencoded or application/json." },
-
-    { 403, "cross-site", "The request comes from another site",
-      "An answer is taken from a page of this site only." },
-
-    { 403, "cookies", "Cookies are off",
-      "The answer cannot be kept without a cookie." },
-
-    { 403, "expired", "The form has expired",
-      "The token is not valid for this visitor now: get a new one." },
-
-    { 409, "changed", "The policies or the record have changed",
-      "What was shown is not what is in force: read it again." },
-
-    { 422, "unticked", "A required document is not accepted",
-      "Each document in \\\"missing\\\" must be part of the answer." },
-
-    { 422, "not-shown", "An answer to what was not shown",
-      "A document or purpose is not one that this token was made for." },
-
-    { 503, "unavailable", "The answer could not be recorded",
-      "The record of consents does not answer at the moment: send it again." }
-};
-
-
-/* One change under way: in the pool of the request. */
-
-typedef struct ngx_http_consent_change_s {
-    cg_event_e                 what;
-    ngx_http_consent_post_t    post;
-    cg_form_token_t            token;
-    cg_docs_t                  shown;        /* numbered as configured */
-    ngx_uint_t                 numbers[CG_MAX_DOCUMENTS];  /* of token.shown */
-    ngx_consent_write_t        write;
-    uint8_t                    event[CG_EVENT_ID_LEN];
-} ngx_http_consent_change_t;
+#include "ngx_http_consent_post.h"
 
 
 static void ngx_http_consent_body_handler(ngx_http_request_t *r);
@@ -87,22 +16,10 @@ static ngx_uint_t ngx_http_consent_shown_is_current(ngx_http_request_t *r,
     ngx_http_consent_change_t *change);
 static ngx_int_t ngx_http_consent_record_change(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
-static ngx_int_t ngx_http_consent_make_event(ngx_http_request_t *r,
-    ngx_http_consent_ctx_t *ctx);
 static void ngx_http_consent_fill_write(ngx_http_consent_ctx_t *ctx);
 static void ngx_http_consent_written(ngx_consent_call_t *call);
 static ngx_int_t ngx_http_consent_finish(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
-static ngx_int_t ngx_http_consent_done(ngx_http_request_t *r,
-    ngx_http_consent_ctx_t *ctx);
-static void ngx_http_consent_apply(ngx_http_consent_change_t *change,
-    cg_record_t *record);
-static ngx_int_t ngx_http_consent_see_other(ngx_http_request_t *r,
-    ngx_http_consent_ctx_t *ctx);
-static ngx_int_t ngx_http_consent_fail(ngx_http_request_t *r,
-    ngx_http_consent_ctx_t *ctx, ngx_http_consent_failure_e failure);
-static ngx_int_t ngx_http_consent_page_again(ngx_http_request_t *r,
-    ngx_http_consent_ctx_t *ctx, const ngx_http_consent_failure_t *f);
 
 
 ngx_int_t
@@ -340,87 +257,6 @@ ngx_http_consent_record_change(ngx_http_request_t *r,
 }
 
 
-static ngx_int_t
-ngx_http_consent_make_event(ngx_http_request_t *r,
-    ngx_http_consent_ctx_t *ctx)
-{
-    size_t                         i, k;
-    cg_str_t                       purposes[CG_MAX_PURPOSES];
-    cg_event_t                     e;
-    ngx_time_t                    *tp;
-    ngx_consent_write_t           *write;
-    ngx_http_consent_change_t     *change;
-    ngx_http_consent_srv_conf_t   *scf;
-    ngx_http_consent_main_conf_t  *mcf;
-
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
-    scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
-
-    change = ctx->change;
-    write = &change->write;
-
-    if (!cg_event_id(change->event, change->post.token, change->what,
-                     change->post.documents, change->post.purposes))
-    {
-        return NGX_ERROR;
-    }
-
-    for (i = 0; i < mcf->npurposes; i++) {
-        purposes[i] = ngx_http_consent_cstr(&mcf->purposes[i].name);
-    }
-
-    ngx_memzero(&e, sizeof(cg_event_t));
-
-    tp = ngx_timeofday();
-
-    ngx_memcpy(e.id, change->event, CG_EVENT_ID_LEN);
-    e.time = (int64_t) tp->sec * 1000 + tp->msec;
-    e.what = change->what;
-    e.method = change->post.json ? CG_METHOD_API : CG_METHOD_PAGE;
-    e.kind = ctx->subject.kind;
-    e.subject = ctx->subject.current;
-    e.realm = ngx_http_consent_cstr(&scf->realm);
-    e.ndocs = change->token.nshown;
-    e.docs = change->token.shown;
-    e.npurposes = mcf->npurposes;
-    e.purposes = purposes;
-    e.granted = change->post.purposes;
-    e.answered = change->post.purposes;
-    e.locale = (cg_str_t) { change->token.locale_len, change->token.locale };
-    e.country = change->token.country;
-    e.source = change->token.source;
-    e.reason = change->token.reason;
-    e.gate = cg_str(NGX_HTTP_CONSENT_VERSION);
-
-    for (k = 0; k < change->token.nshown; k++) {
-        i = change->numbers[k];
-        e.chosen |= (cg_docs_t) (((change->post.documents >> i) & 1) << k);
-    }
-
-    if (ctx->facts.lookup == CG_LOOKUP_FOUND) {
-        ngx_memcpy(e.previous, ctx->record.event, CG_EVENT_ID_LEN);
-    }
-
-    write->body.data = ngx_pnalloc(r->pool, CG_MAX_EVENT + 64);
-    if (write->body.data == NULL) {
-        return NGX_ERROR;
-    }
-
-    write->mac.data = write->body.data + CG_MAX_EVENT;
-    write->mac.len = 64;
-    write->body.len = cg_event_body(&e, mcf->keys, write->body.data);
-
-    if (write->body.len == 0
-        || !cg_event_sign(mcf->keys, ngx_http_consent_cstr(&write->body),
-                          write->mac.data))
-    {
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
-}
-
-
 static void
 ngx_http_consent_fill_write(ngx_http_consent_ctx_t *ctx)
 {
@@ -514,51 +350,9 @@ ngx_http_consent_finish(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
 }
 
 
-static ngx_int_t
-ngx_http_consent_done(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
-{
-    u_char                     *p;
-    ngx_str_t                   body;
-    ngx_http_consent_change_t  *change;
-
-    static const char  *results[] = { "written", "unchanged", "repeated" };
-
-    change = ctx->change;
-
-    if (ngx_http_consent_own_headers(r) != NGX_OK
-        || ngx_http_consent_keep_visitor(r, ctx) != NGX_OK
-        || (ctx->gated && change->what == CG_EVENT_ACCEPT
-            && ngx_http_consent_clear_gated(r) != NGX_OK))
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    ngx_http_consent_apply(change, &ctx->record);
-
-    if (ngx_http_consent_send_receipt(r, ctx, &ctx->record) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (!change->post.json) {
-        return ngx_http_consent_see_other(r, ctx);
-    }
-
-    body.data = ngx_pnalloc(r->pool, 128);
-    if (body.data == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    p = ngx_snprintf(body.data, 128, "{\"result\":\"%s\",\"rev\":%uD}\n",
-                     results[ctx->call.written], ctx->call.rev);
-    body.len = p - body.data;
-
-    return ngx_http_consent_send(r, NGX_HTTP_OK, "application/json", &body);
-}
-
-
 /* What the store has made of the record (ngx_consent_script.h). */
 
-static void
+void
 ngx_http_consent_apply(ngx_http_consent_change_t *change, cg_record_t *record)
 {
     ngx_uint_t                  i;
@@ -576,102 +370,4 @@ ngx_http_consent_apply(ngx_http_consent_change_t *change, cg_record_t *record)
     record->declined = (record->declined & ~write->accept) | write->decline;
     record->granted = (record->granted & ~write->answered) | write->granted;
     record->answered |= write->answered;
-}
-
-
-/* 303: whatever the method was, the next one is GET (RFC 9110, 15.4.4). */
-
-static ngx_int_t
-ngx_http_consent_see_other(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
-{
-    ngx_str_t                     location, args;
-    ngx_http_consent_change_t    *change;
-    ngx_http_consent_srv_conf_t  *scf;
-
-    scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
-    change = ctx->change;
-
-    location = ngx_http_consent_nstr(change->post.back);
-
-    if (change->what == CG_EVENT_DECLINE && scf->page.len) {
-
-        if (ngx_http_consent_page_args(r, ctx, change->post.back,
-                                       change->shown, NULL, &args)
-            != NGX_OK
-            || ngx_http_consent_page_uri(r, &scf->page, &args, &location)
-               != NGX_OK)
-        {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-    }
-
-    return ngx_http_consent_redirect(r, NGX_HTTP_SEE_OTHER, &location);
-}
-
-
-static ngx_int_t
-ngx_http_consent_fail(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
-    ngx_http_consent_failure_e failure)
-{
-    ngx_http_consent_srv_conf_t       *scf;
-    const ngx_http_consent_failure_t  *f;
-
-    scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
-
-    f = &ngx_http_consent_failures[failure];
-
-    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
-                  "consent gate: an answer is refused: %s", f->type);
-
-    if (f->status == NGX_HTTP_SERVICE_UNAVAILABLE
-        && ngx_http_consent_retry_after(r) != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (scf->page.len && !ctx->change->post.json
-        && failure >= NGX_HTTP_CONSENT_CROSS_SITE)
-    {
-        return ngx_http_consent_page_again(r, ctx, f);
-    }
-
-    return ngx_http_consent_api_problem(r, f->status, f->type, f->title,
-                                        f->detail,
-                                        failure == NGX_HTTP_CONSENT_UNTICKED
-                                        ? ctx->change->shown
-                                          & ~ctx->change->post.documents
-                                        : ctx->decision.missing);
-}
-
-
-/*
- * The page once more, with the status of the failure, as an error page: it
- * reads problem= and shows what is in force now.
- */
-
-static ngx_int_t
-ngx_http_consent_page_again(ngx_http_request_t *r,
-    ngx_http_consent_ctx_t *ctx, const ngx_http_consent_failure_t *f)
-{
-    ngx_str_t                     args;
-    ngx_http_consent_change_t    *change;
-    ngx_http_consent_srv_conf_t  *scf;
-
-    scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
-    change = ctx->change;
-
-    if (ngx_http_consent_page_args(r, ctx, change->post.back, change->shown,
-                                   f->type, &args)
-        != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    ngx_http_consent_forget(ctx);
-
-    r->err_status = f->status;
-    r->method = NGX_HTTP_GET;
-    ngx_str_set(&r->method_name, "GET");
-
-    return ngx_http_internal_redirect(r, &scf->page, &args);
 }

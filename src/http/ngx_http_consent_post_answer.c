@@ -1,0 +1,195 @@
+/*
+ * Copyright (c) 2026 Consent Gate contributors
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+
+#include "ngx_http_consent_post.h"
+
+
+typedef struct {
+    ngx_uint_t   status;
+    const char  *type;           /* of the problem, and problem= of the page */
+    const char  *title;
+    const char  *detail;
+} ngx_http_consent_failure_t;
+
+/* In the order of ngx_http_consent_failure_e. */
+
+static const ngx_http_consent_failure_t  ngx_http_consent_failures[] = {
+
+    { 400, "malformed", "The request is malformed",
+      "The body is not a form or JSON as documented." },
+
+    { 413, "too-large", "The request is too large",
+      "An answer fits in 32 kilobytes." },
+
+    { 415, "media-type", "Media type not supported",
+      "Send application/x-www-form-urlencoded or application/json." },
+
+    { 403, "cross-site", "The request comes from another site",
+      "An answer is taken from a page of this site only." },
+
+    { 403, "cookies", "Cookies are off",
+      "The answer cannot be kept without a cookie." },
+
+    { 403, "expired", "The form has expired",
+      "The token is not valid for this visitor now: get a new one." },
+
+    { 409, "changed", "The policies or the record have changed",
+      "What was shown is not what is in force: read it again." },
+
+    { 422, "unticked", "A required document is not accepted",
+      "Each document in \\\"missing\\\" must be part of the answer." },
+
+    { 422, "not-shown", "An answer to what was not shown",
+      "A document or purpose is not one that this token was made for." },
+
+    { 503, "unavailable", "The answer could not be recorded",
+      "The record of consents does not answer at the moment: send it again." }
+};
+
+
+static ngx_int_t ngx_http_consent_see_other(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
+static ngx_int_t ngx_http_consent_page_again(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, const ngx_http_consent_failure_t *f);
+
+
+ngx_int_t
+ngx_http_consent_done(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
+{
+    u_char                     *p;
+    ngx_str_t                   body;
+    ngx_http_consent_change_t  *change;
+
+    static const char  *results[] = { "written", "unchanged", "repeated" };
+
+    change = ctx->change;
+
+    if (ngx_http_consent_own_headers(r) != NGX_OK
+        || ngx_http_consent_keep_visitor(r, ctx) != NGX_OK
+        || (ctx->gated && change->what == CG_EVENT_ACCEPT
+            && ngx_http_consent_clear_gated(r) != NGX_OK))
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_http_consent_apply(change, &ctx->record);
+
+    if (ngx_http_consent_send_receipt(r, ctx, &ctx->record) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (!change->post.json) {
+        return ngx_http_consent_see_other(r, ctx);
+    }
+
+    body.data = ngx_pnalloc(r->pool, 128);
+    if (body.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    p = ngx_snprintf(body.data, 128, "{\"result\":\"%s\",\"rev\":%uD}\n",
+                     results[ctx->call.written], ctx->call.rev);
+    body.len = p - body.data;
+
+    return ngx_http_consent_send(r, NGX_HTTP_OK, "application/json", &body);
+}
+
+
+/* 303: whatever the method was, the next one is GET (RFC 9110, 15.4.4). */
+
+static ngx_int_t
+ngx_http_consent_see_other(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
+{
+    ngx_str_t                     location, args;
+    ngx_http_consent_change_t    *change;
+    ngx_http_consent_srv_conf_t  *scf;
+
+    scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
+    change = ctx->change;
+
+    location = ngx_http_consent_nstr(change->post.back);
+
+    if (change->what == CG_EVENT_DECLINE && scf->page.len) {
+
+        if (ngx_http_consent_page_args(r, ctx, change->post.back,
+                                       change->shown, NULL, &args)
+            != NGX_OK
+            || ngx_http_consent_page_uri(r, &scf->page, &args, &location)
+               != NGX_OK)
+        {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+
+    return ngx_http_consent_redirect(r, NGX_HTTP_SEE_OTHER, &location);
+}
+
+
+ngx_int_t
+ngx_http_consent_fail(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
+    ngx_http_consent_failure_e failure)
+{
+    ngx_http_consent_srv_conf_t       *scf;
+    const ngx_http_consent_failure_t  *f;
+
+    scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
+
+    f = &ngx_http_consent_failures[failure];
+
+    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                  "consent gate: an answer is refused: %s", f->type);
+
+    if (f->status == NGX_HTTP_SERVICE_UNAVAILABLE
+        && ngx_http_consent_retry_after(r) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (scf->page.len && !ctx->change->post.json
+        && failure >= NGX_HTTP_CONSENT_CROSS_SITE)
+    {
+        return ngx_http_consent_page_again(r, ctx, f);
+    }
+
+    return ngx_http_consent_api_problem(r, f->status, f->type, f->title,
+                                        f->detail,
+                                        failure == NGX_HTTP_CONSENT_UNTICKED
+                                        ? ctx->change->shown
+                                          & ~ctx->change->post.documents
+                                        : ctx->decision.missing);
+}
+
+
+/*
+ * The page once more, with the status of the failure, as an error page: it
+ * reads problem= and shows what is in force now.
+ */
+
+static ngx_int_t
+ngx_http_consent_page_again(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, const ngx_http_consent_failure_t *f)
+{
+    ngx_str_t                     args;
+    ngx_http_consent_change_t    *change;
+    ngx_http_consent_srv_conf_t  *scf;
+
+    scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
+    change = ctx->change;
+
+    if (ngx_http_consent_page_args(r, ctx, change->post.back, change->shown,
+                                   f->type, &args)
+        != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_http_consent_forget(ctx);
+
+    r->err_status = f->status;
+    r->method = NGX_HTTP_GET;
+    ngx_str_set(&r->method_name, "GET");
+
+    return ngx_http_internal_redirect(r, &scf->page, &args);
+}

@@ -1,0 +1,111 @@
+/*
+ * Copyright (c) 2026 Consent Gate contributors
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+
+#include "ngx_http_consent_gate_module.h"
+
+
+/*
+ * The account if there is one; on the way to an answer the account that was
+ * gated; else the visitor of this browser. A tester is none of them.
+ */
+
+ngx_int_t
+ngx_http_consent_who(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
+    ngx_http_consent_loc_conf_t *lcf)
+{
+    ngx_int_t  rc;
+
+    if (lcf->subject) {
+        if (ngx_http_complex_value(r, lcf->subject, &ctx->account) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        if (ctx->account.len > NGX_HTTP_CONSENT_MAX_ACCOUNT) {
+            ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
+                          "consent_subject: a value of %uz bytes is ignored",
+                          ctx->account.len);
+            ngx_str_null(&ctx->account);
+        }
+    }
+
+    rc = ngx_http_consent_read_visitor(r, ctx);
+
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    if (ctx->account.len) {
+        ctx->facts.subject = CG_SUBJECT_ACCOUNT;
+
+    } else if (ctx->facts.own
+               && ngx_http_consent_read_gated(r, ctx) == NGX_OK)
+    {
+        ctx->facts.subject = ctx->subject.kind;
+        return NGX_OK;
+
+    } else if (ctx->has_visitor) {
+        ctx->facts.subject = CG_SUBJECT_VISITOR;
+    }
+
+    if (ctx->facts.overridden && ctx->facts.subject != CG_SUBJECT_NONE) {
+        ctx->facts.subject = CG_SUBJECT_TEST;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_consent_derive(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
+{
+    u_char                        *p;
+    cg_str_t                       id, realm;
+    ngx_http_consent_srv_conf_t   *scf;
+    ngx_http_consent_main_conf_t  *mcf;
+
+    if (ctx->derived) {
+        return NGX_OK;
+    }
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
+    scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
+
+    realm = ngx_http_consent_cstr(&scf->realm);
+
+    if (ctx->account.len) {
+        id = ngx_http_consent_cstr(&ctx->account);
+
+    } else {
+        id.data = ctx->visitor;
+        id.len = CG_VISITOR_ID_LEN;
+    }
+
+    if (ctx->facts.subject == CG_SUBJECT_TEST) {
+
+        /* one kind for two sorts of ids: the first byte tells them apart */
+
+        p = ngx_pnalloc(r->pool, id.len + 1);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        *p = ctx->account.len ? 'a' : 'v';
+        ngx_memcpy(p + 1, id.data, id.len);
+        id.data = p;
+        id.len++;
+    }
+
+    if (!cg_subject_derive(&ctx->subject, mcf->keys, ctx->facts.subject, realm,
+                           id))
+    {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "consent gate: libcrypto failed to make a pseudonym");
+        return NGX_ERROR;
+    }
+
+    ctx->derived = 1;
+
+    return NGX_OK;
+}
