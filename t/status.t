@@ -111,6 +111,10 @@ subtest 'Prometheus' => sub {
     like $r->body, qr/^consent_gate_decisions_total\{outcome="pass",reason="accepted"\} 5$/m,
         'the same numbers';
     unlike $r->body, qr/le="0.05"\} 0\n.*le="\+Inf"\} 0/s, 'a histogram';
+
+    my $file = $t->write_file('metrics.txt', $r->body);
+    is qx(promtool check metrics < $file 2>&1), '', 'promtool has no complaint';
+    is $?, 0, 'and says so';
 };
 
 is $t->get('/status', Accept => 'text/plain')->header('Content-Type')

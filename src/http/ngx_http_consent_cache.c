@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: BSD-2-Clause
  */
 
-#include "ngx_http_consent_gate_module.h"
+#include "ngx_http_consent_counters.h"
 
 
 #define NGX_HTTP_CONSENT_CACHE_MIN      (8 * ngx_pagesize)
@@ -206,7 +206,7 @@ ngx_http_consent_cache_init(ngx_conf_t *cf, ngx_http_consent_main_conf_t *mcf)
     feed->begin = ngx_http_consent_feed_begin;
     feed->alive = ngx_http_consent_feed_alive;
     feed->lost = ngx_http_consent_feed_lost;
-    feed->data = mcf->cache;
+    feed->data = mcf;
 
     mcf->store->feed = feed;
 
@@ -217,35 +217,37 @@ ngx_http_consent_cache_init(ngx_conf_t *cf, ngx_http_consent_main_conf_t *mcf)
 static void
 ngx_http_consent_feed_forget(void *data, const cg_pseudonym_t *p)
 {
-    ngx_consent_cache_t *cache = data;
+    ngx_http_consent_main_conf_t *mcf = data;
 
-    cg_table_forget(cache->table, p);
+    cg_table_forget(mcf->cache->table, p);
+
+    ngx_http_consent_count(&ngx_http_consent_counters(mcf)->invalidations);
 }
 
 
 static void
 ngx_http_consent_feed_begin(void *data)
 {
-    ngx_consent_cache_t *cache = data;
+    ngx_http_consent_main_conf_t *mcf = data;
 
-    cg_table_since(cache->table, ngx_consent_cache_now()
-                                 + NGX_HTTP_CONSENT_FEED_MARGIN);
+    cg_table_since(mcf->cache->table, ngx_consent_cache_now()
+                                      + NGX_HTTP_CONSENT_FEED_MARGIN);
 }
 
 
 static void
 ngx_http_consent_feed_alive(void *data)
 {
-    ngx_consent_cache_t *cache = data;
+    ngx_http_consent_main_conf_t *mcf = data;
 
-    cg_table_alive(cache->table, ngx_consent_cache_now());
+    cg_table_alive(mcf->cache->table, ngx_consent_cache_now());
 }
 
 
 static void
 ngx_http_consent_feed_lost(void *data)
 {
-    ngx_consent_cache_t *cache = data;
+    ngx_http_consent_main_conf_t *mcf = data;
 
-    cg_table_deaf(cache->table);
+    cg_table_deaf(mcf->cache->table);
 }

@@ -95,6 +95,7 @@ ngx_http_consent_status_json(ngx_http_consent_report_t *report)
                                 report->store.feed_heard);
     }
 
+    ngx_http_consent_member(out, "feed_invalidations", sum->invalidations);
     ngx_http_consent_member(out, "epoch", report->store.epoch);
     cg_out_str(out, report->store.policies_read
                     ? cg_str(",\"policies_read\":true")

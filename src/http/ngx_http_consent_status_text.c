@@ -138,6 +138,9 @@ ngx_http_consent_status_text(ngx_http_consent_report_t *report)
     ngx_http_consent_one(out, "feed_up", "gauge",
                          "Whether changes are heard of as they happen.",
                          report->store.feed_up);
+    ngx_http_consent_one(out, "feed_invalidations_total", "counter",
+                         "Records that were told of as changed.",
+                         sum->invalidations);
     ngx_http_consent_one(out, "policies_read", "gauge",
                          "Whether the policies were ever read.",
                          report->store.policies_read);

@@ -19,6 +19,7 @@ use ConsentGate::HTTP;
 use ConsentGate::Nginx;
 use ConsentGate::Process qw(free_port slurp wait_for);
 use ConsentGate::Redis;
+use ConsentGate::Relay;
 
 our @EXPORT    = qw(address_of wait_for slurp);
 our @EXPORT_OK = qw(address_of wait_for slurp);
@@ -178,6 +179,13 @@ sub fake ($self, %script) {
 }
 
 
+# Between nginx and Redis: %%RELAY%%.
+sub relay ($self) {
+    return $self->{relay} //= ConsentGate::Relay->new(dir => $self->{dir},
+        port => $self->port('relay'), to => $self->redis->socket);
+}
+
+
 # Writes policies: publish(terms => { version => 2, required => 2 }).
 sub publish ($self, %policies) {
     my %fields = map {
@@ -259,6 +267,7 @@ my %PLACEHOLDER = (
     REALGEO => sub ($self, @) { $self->real_database },
     REDIS   => sub ($self, @) { $self->redis->address },
     FAKE    => sub ($self, @) { $self->{fakes}[0]->address },
+    RELAY   => sub ($self, @) { $self->relay->address },
     MAIN    => \&main_block,
     EVENTS  => sub (@) { 'worker_connections 512;' },
     HTTP    => \&http_block,
