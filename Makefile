@@ -133,7 +133,9 @@ ctl_objs := $(patsubst src/%.c,$(BUILD)/obj/%.o,$(ctl) $(plain))
 
 $(BUILD)/consentctl: $(ctl_objs)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(HIREDIS) -lmaxminddb -ljansson \
-	    -lcrypto
+	    -lssl -lcrypto
+
+$(BUILD)/obj/ctl/%.o: WARN += -D_GNU_SOURCE
 
 $(BUILD)/obj/%.o: src/%.c
 	@mkdir -p $(@D)

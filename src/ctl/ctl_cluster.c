@@ -1,0 +1,289 @@
+/*
+ * Copyright (c) 2026 Consent Gate contributors
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "ctl_redis.h"
+
+
+#define CTL_TRYAGAIN_WAIT  50000    /* microseconds */
+#define CTL_MAX_TRYAGAIN   100      /* 5 s in all */
+
+
+static ctl_exit_e ctl_cluster_range(ctl_t *ctl, const redisReply *range,
+    const ctl_node_t *from);
+static ctl_node_t *ctl_cluster_target(ctl_t *ctl, const redisReply *reply);
+static uint16_t ctl_crc16(const uint8_t *data, size_t len);
+
+
+ctl_node_t *
+ctl_cluster_node(ctl_t *ctl, const char *address)
+{
+    size_t        i;
+    ctl_node_t   *node;
+    ctl_redis_t  *redis;
+
+    redis = ctl->redis;
+
+    for (i = 0; i < redis->n; i++) {
+        if (strcmp(redis->nodes[i]->name, address) == 0) {
+            return redis->nodes[i];
+        }
+    }
+
+    if (redis->n == CTL_MAX_NODES) {
+        ctl_fail(ctl, CTL_REDIS, "the cluster has more than %d nodes",
+                 CTL_MAX_NODES);
+        return NULL;
+    }
+
+    node = ctl_node_open(ctl, redis, address, NULL, 0);
+
+    if (node != NULL) {
+        redis->nodes[redis->n++] = node;
+    }
+
+    return node;
+}
+
+
+ctl_exit_e
+ctl_cluster_map(ctl_t *ctl, ctl_node_t *node)
+{
+    size_t       i;
+    redisReply  *reply;
+    ctl_exit_e   rc;
+
+    reply = ctl_ask_node(ctl, node, "CLUSTER SLOTS");
+    if (reply == NULL) {
+        return ctl->failed;
+    }
+
+    rc = CTL_OK;
+
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements == 0) {
+        rc = ctl_fail(ctl, CTL_REDIS, "Redis at %s has no cluster slots",
+                      node->name);
+    }
+
+    for (i = 0; rc == CTL_OK && i < reply->elements; i++) {
+        rc = ctl_cluster_range(ctl, reply->element[i], node);
+    }
+
+    freeReplyObject(reply);
+
+    for (i = 0; rc == CTL_OK && i < CTL_SLOTS; i++) {
+        if (ctl->redis->slots[i] == NULL) {
+            rc = ctl_fail(ctl, CTL_REDIS, "slot %zu of the cluster is "
+                          "nobody's: see redis-cli --cluster check", i);
+        }
+    }
+
+    return rc;
+}
+
+
+/* [first, last, [address, port, ...], replicas ...] */
+
+static ctl_exit_e
+ctl_cluster_range(ctl_t *ctl, const redisReply *range, const ctl_node_t *from)
+{
+    char               address[300];
+    long long          i;
+    ctl_node_t        *node;
+    const char        *host;
+    const redisReply  *master;
+
+    if (range->type != REDIS_REPLY_ARRAY || range->elements < 3
+        || range->element[0]->type != REDIS_REPLY_INTEGER
+        || range->element[1]->type != REDIS_REPLY_INTEGER
+        || range->element[0]->integer < 0
+        || range->element[1]->integer >= CTL_SLOTS
+        || range->element[2]->type != REDIS_REPLY_ARRAY
+        || range->element[2]->elements < 2
+        || range->element[2]->element[1]->type != REDIS_REPLY_INTEGER)
+    {
+        return ctl_fail(ctl, CTL_REDIS, "Redis at %s: CLUSTER SLOTS cannot be "
+                        "read", from->name);
+    }
+
+    master = range->element[2];
+    host = master->element[0]->type == REDIS_REPLY_STRING
+           ? master->element[0]->str : "";
+
+    /* a node that does not know its own address says nothing, or "?" */
+
+    if (host[0] == '\0' || strcmp(host, "?") == 0) {
+        snprintf(address, sizeof(address), "%s", from->name);
+
+    } else {
+        snprintf(address, sizeof(address), strchr(host, ':') != NULL
+                 ? "[%.255s]:%lld" : "%.255s:%lld", host,
+                 master->element[1]->integer);
+    }
+
+    node = ctl_cluster_node(ctl, address);
+    if (node == NULL) {
+        return ctl->failed;
+    }
+
+    node->master = true;
+
+    for (i = range->element[0]->integer; i <= range->element[1]->integer; i++)
+    {
+        ctl->redis->slots[i] = node;
+    }
+
+    return CTL_OK;
+}
+
+
+/* The part between the first '{' and the next '}', if it is not empty. */
+
+unsigned
+ctl_cluster_slot(cg_str_t key)
+{
+    const uint8_t  *open, *close, *end;
+
+    end = key.data + key.len;
+    open = key.len > 0 ? memchr(key.data, '{', key.len) : NULL;
+
+    if (open != NULL) {
+        open++;
+        close = open < end ? memchr(open, '}', (size_t) (end - open)) : NULL;
+
+        if (close != NULL && close > open) {
+            return ctl_crc16(open, (size_t) (close - open)) % CTL_SLOTS;
+        }
+    }
+
+    return ctl_crc16(key.data, key.len) % CTL_SLOTS;
+}
+
+
+bool
+ctl_cluster_redirected(const redisReply *reply)
+{
+    return reply->type == REDIS_REPLY_ERROR
+           && (strncmp(reply->str, "MOVED ", 6) == 0
+               || strncmp(reply->str, "ASK ", 4) == 0
+               || strncmp(reply->str, "TRYAGAIN", 8) == 0);
+}
+
+
+redisReply *
+ctl_cluster_follow(ctl_t *ctl, redisReply *reply, const ctl_node_t *node,
+    const char *bytes, size_t len)
+{
+    bool         ask;
+    int          hops, waits;
+    ctl_node_t  *to;
+
+    to = (ctl_node_t *) node;
+    hops = 0;
+    waits = 0;
+
+    while (ctl_cluster_redirected(reply)) {
+        ask = reply->str[0] == 'A';
+
+        if (reply->str[0] == 'T') {
+            if (waits++ == CTL_MAX_TRYAGAIN) {
+                return reply;
+            }
+
+            usleep(CTL_TRYAGAIN_WAIT);
+
+        } else {
+            if (hops++ == CTL_MAX_HOPS) {
+                return reply;
+            }
+
+            to = ctl_cluster_target(ctl, reply);
+        }
+
+        freeReplyObject(reply);
+
+        if (to == NULL) {
+            return NULL;
+        }
+
+        if (ask) {
+            reply = ctl_try_node(ctl, to, "ASKING");
+            if (reply == NULL) {
+                return NULL;
+            }
+
+            freeReplyObject(reply);
+        }
+
+        reply = ctl_node_call(ctl, to, bytes, len);
+        if (reply == NULL) {
+            return NULL;
+        }
+    }
+
+    return reply;
+}
+
+
+/* "MOVED 3999 127.0.0.1:6381": from now on; "ASK ...": this once. */
+
+static ctl_node_t *
+ctl_cluster_target(ctl_t *ctl, const redisReply *reply)
+{
+    bool         moved;
+    char         host[256], address[300];
+    unsigned     slot;
+    ctl_node_t  *node;
+    const char  *colon;
+
+    moved = reply->str[0] == 'M';
+
+    if (sscanf(reply->str, "%*s %u %255s", &slot, host) != 2
+        || slot >= CTL_SLOTS || (colon = strrchr(host, ':')) == NULL
+        || colon == host)
+    {
+        ctl_fail(ctl, CTL_REDIS, "Redis says: %s", reply->str);
+        return NULL;
+    }
+
+    /* an address of IPv6 comes without brackets */
+
+    snprintf(address, sizeof(address),
+             memchr(host, ':', (size_t) (colon - host)) != NULL
+             ? "[%.*s]%s" : "%.*s%s", (int) (colon - host), host, colon);
+
+    node = ctl_cluster_node(ctl, address);
+
+    if (node != NULL && moved) {
+        node->master = true;
+        ctl->redis->slots[slot] = node;
+    }
+
+    return node;
+}
+
+
+/* CRC-16/XMODEM, as the specification of Redis Cluster has it. */
+
+static uint16_t
+ctl_crc16(const uint8_t *data, size_t len)
+{
+    int       bit;
+    uint16_t  crc;
+
+    crc = 0;
+
+    while (len-- > 0) {
+        crc ^= (uint16_t) (*data++ << 8);
+
+        for (bit = 0; bit < 8; bit++) {
+            crc = (uint16_t) (crc & 0x8000 ? crc << 1 ^ 0x1021 : crc << 1);
+        }
+    }
+
+    return crc;
+}

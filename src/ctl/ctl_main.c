@@ -1,0 +1,93 @@
+/*
+ * Copyright (c) 2026 Consent Gate contributors
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+
+#include <signal.h>
+#include <stdlib.h>
+
+#include "ctl.h"
+
+
+static ctl_exit_e ctl_run(ctl_t *ctl, int argc, char **argv);
+static void ctl_free(ctl_t *ctl);
+
+
+int
+main(int argc, char **argv)
+{
+    ctl_t       ctl;
+    ctl_exit_e  rc;
+
+    memset(&ctl, 0, sizeof(ctl));
+
+    /* a peer that is gone is an error of write(), and told as one */
+
+    signal(SIGPIPE, SIG_IGN);
+    setvbuf(stderr, NULL, _IOLBF, 0);
+
+    rc = ctl_run(&ctl, argc - 1, argv + 1);
+
+    if ((fflush(stdout) != 0 || ferror(stdout)) && rc <= CTL_FOUND) {
+        rc = ctl_fail(&ctl, CTL_FILE, "cannot write to standard output");
+    }
+
+    ctl_free(&ctl);
+
+    return (int) rc;
+}
+
+
+static ctl_exit_e
+ctl_run(ctl_t *ctl, int argc, char **argv)
+{
+    ctl_exit_e  rc;
+
+    rc = ctl_options_parse(ctl, &argc, argv);
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    if (ctl->version) {
+        puts("consentctl " CTL_VERSION);
+        return CTL_OK;
+    }
+
+    if (ctl->command == NULL) {
+        ctl_help(ctl->help ? stdout : stderr);
+        return ctl->help ? CTL_OK : CTL_USAGE;
+    }
+
+    if (ctl->help) {
+        ctl_help_command(stdout, ctl->command);
+        return CTL_OK;
+    }
+
+    /* help comes even when the settings are what is wrong */
+
+    rc = strcmp(ctl->command->name, "help") == 0 ? CTL_OK : ctl_conf_load(ctl);
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    return ctl->command->run(ctl, argc, argv);
+}
+
+
+static void
+ctl_free(ctl_t *ctl)
+{
+    int  i;
+
+    if (ctl->has_keys) {
+        cg_keys_free(&ctl->keys);
+    }
+
+    if (ctl->redis != NULL) {
+        ctl_redis_close(ctl->redis);
+    }
+
+    for (i = 0; i < CTL_SETTINGS; i++) {
+        free(ctl->setting[i]);
+    }
+}

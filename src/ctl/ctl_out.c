@@ -1,0 +1,205 @@
+/*
+ * Copyright (c) 2026 Consent Gate contributors
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ctl.h"
+
+
+#define CTL_MAX_MESSAGE  1024     /* bytes */
+
+
+static const char *const  ctl_exit_names[CTL_EXITS] = {
+    "ok", "found", "usage", "file", "redis", "absent", "refused", "failed"
+};
+
+
+const char *
+ctl_exit_name(ctl_exit_e code)
+{
+    return ctl_exit_names[code];
+}
+
+
+void
+ctl_say(ctl_t *ctl, const char *fmt, ...)
+{
+    va_list  args;
+
+    if (ctl->json) {
+        return;
+    }
+
+    va_start(args, fmt);
+    vprintf(fmt, args);
+    va_end(args);
+    putchar('\n');
+}
+
+
+void
+ctl_note(ctl_t *ctl, const char *fmt, ...)
+{
+    va_list  args;
+
+    if (ctl->quiet) {
+        return;
+    }
+
+    va_start(args, fmt);
+    vfprintf(stderr, fmt, args);
+    va_end(args);
+    fputc('\n', stderr);
+}
+
+
+/*
+ * What others have said (Redis, a file) may be in the message: it stays one
+ * line, and no byte of it reaches a terminal as a command.
+ */
+
+ctl_exit_e
+ctl_fail(ctl_t *ctl, ctl_exit_e code, const char *fmt, ...)
+{
+    char      message[CTL_MAX_MESSAGE];
+    json_t   *error;
+    va_list   args;
+
+    va_start(args, fmt);
+    vsnprintf(message, sizeof(message), fmt, args);
+    va_end(args);
+
+    ctl->failed = code;
+
+    for (char *p = message; *p != '\0'; p++) {
+        if (iscntrl((unsigned char) *p)) {
+            *p = ' ';
+        }
+    }
+
+    if (!ctl->json) {
+        fprintf(stderr, "consentctl: %s\n", message);
+        return code;
+    }
+
+    error = json_pack("{s:{s:s, s:i, s:o}}", "error",
+                      "code", ctl_exit_name(code), "exit", (int) code,
+                      "message", ctl_json_str((cg_str_t) {
+                          strlen(message), (const uint8_t *) message }));
+    ctl_put_line(stderr, error);
+
+    return code;
+}
+
+
+ctl_exit_e
+ctl_put(ctl_t *ctl, json_t *value)
+{
+    int  rc;
+
+    if (value == NULL) {
+        return ctl_fail(ctl, CTL_FAILED, "out of memory");
+    }
+
+    rc = 0;
+
+    if (ctl->json) {
+        rc = json_dumpf(value, stdout, JSON_INDENT(2));
+        putchar('\n');
+    }
+
+    json_decref(value);
+
+    return rc == 0 ? CTL_OK : ctl_fail(ctl, CTL_FILE, "cannot write");
+}
+
+
+ctl_exit_e
+ctl_put_line(FILE *out, json_t *value)
+{
+    int  rc;
+
+    if (value == NULL) {
+        return CTL_FAILED;
+    }
+
+    rc = json_dumpf(value, out, JSON_COMPACT);
+    fputc('\n', out);
+    json_decref(value);
+
+    return rc == 0 ? CTL_OK : CTL_FILE;
+}
+
+
+char *
+ctl_time_text(int64_t seconds, char *text)
+{
+    time_t     t;
+    struct tm  tm;
+
+    t = (time_t) seconds;
+
+    if (gmtime_r(&t, &tm) == NULL
+        || strftime(text, 32, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+    {
+        strcpy(text, "?");
+    }
+
+    return text;
+}
+
+
+ctl_exit_e
+ctl_confirm(ctl_t *ctl, const char *question)
+{
+    char  line[16];
+
+    if (ctl_option(ctl, "yes") != NULL) {
+        return CTL_OK;
+    }
+
+    if (!isatty(STDIN_FILENO)) {
+        return ctl_fail(ctl, CTL_REFUSED,
+                        "nobody is at a terminal to ask: give --yes");
+    }
+
+    fprintf(stderr, "%s [y/N] ", question);
+
+    if (fgets(line, sizeof(line), stdin) == NULL
+        || (line[0] != 'y' && line[0] != 'Y'))
+    {
+        return ctl_fail(ctl, CTL_REFUSED, "nothing is changed");
+    }
+
+    return CTL_OK;
+}
+
+
+json_t *
+ctl_json_str(cg_str_t s)
+{
+    json_t    *value;
+    uint8_t   *text;
+    cg_out_t   out;
+
+    /* "\u0000" and U+FFFD, the longest, and the quotes */
+
+    text = malloc(s.len * 6 + 2);
+    if (text == NULL) {
+        return NULL;
+    }
+
+    cg_out_init(&out, text, s.len * 6 + 2);
+    cg_out_json(&out, s);
+
+    value = json_loadb((const char *) text, cg_out_len(&out),
+                       JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+    free(text);
+
+    return value;
+}

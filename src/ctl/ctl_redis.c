@@ -1,0 +1,534 @@
+/*
+ * Copyright (c) 2026 Consent Gate contributors
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+
+#include <stdlib.h>
+
+#include "ctl_redis.h"
+
+
+static ctl_exit_e ctl_redis_connect(ctl_t *ctl, const char *master);
+static ctl_node_t *ctl_redis_first(ctl_t *ctl, const char *master);
+static ctl_node_t *ctl_redis_master(ctl_t *ctl, ctl_node_t *sentinel,
+    const char *master, char *err, size_t size);
+static bool ctl_redis_is_master(ctl_t *ctl, ctl_node_t *node);
+static redisReply *ctl_redis_routed(ctl_t *ctl, cg_str_t key,
+    const char *bytes, size_t len);
+static redisReply *ctl_redis_checked(ctl_t *ctl, const ctl_node_t *node,
+    redisReply *reply);
+static redisReply *ctl_node_vcall(ctl_t *ctl, ctl_node_t *node,
+    const char *fmt, va_list args);
+static ctl_exit_e ctl_batch_grow(ctl_t *ctl, ctl_batch_t *batch);
+static ctl_exit_e ctl_batch_send(ctl_t *ctl, ctl_batch_t *batch);
+
+
+ctl_exit_e
+ctl_redis_open(ctl_t *ctl)
+{
+    const char  *topology;
+    ctl_exit_e   rc;
+
+    if (ctl->redis != NULL) {
+        return CTL_OK;
+    }
+
+    topology = ctl_setting(ctl, CTL_TOPOLOGY);
+
+    ctl->redis = calloc(1, sizeof(ctl_redis_t));
+    if (ctl->redis == NULL) {
+        return ctl_fail(ctl, CTL_FAILED, "out of memory");
+    }
+
+    rc = ctl_net_tls(ctl, &ctl->redis->tls);
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    if (strncmp(topology, "sentinel ", 9) == 0) {
+        return ctl_redis_connect(ctl, topology + 9);
+    }
+
+    ctl->redis->cluster = strcmp(topology, "cluster") == 0;
+
+    if (!ctl->redis->cluster && strcmp(topology, "single") != 0) {
+        return ctl_fail(ctl, CTL_USAGE, "topology: \"%s\" is not \"single\", "
+                        "\"cluster\" or \"sentinel MASTER\"", topology);
+    }
+
+    return ctl_redis_connect(ctl, NULL);
+}
+
+
+void
+ctl_redis_close(ctl_redis_t *redis)
+{
+    size_t  i;
+
+    for (i = 0; i < redis->n; i++) {
+        ctl_node_close(redis->nodes[i]);
+    }
+
+    SSL_CTX_free(redis->tls);
+    free(redis);
+}
+
+
+size_t
+ctl_redis_nodes(const ctl_redis_t *redis)
+{
+    size_t  i, n;
+
+    n = 0;
+
+    for (i = 0; i < redis->n; i++) {
+        n += redis->nodes[i]->master;
+    }
+
+    return n;
+}
+
+
+ctl_node_t *
+ctl_redis_node(ctl_redis_t *redis, size_t i)
+{
+    size_t  n;
+
+    for (n = 0; n < redis->n; n++) {
+        if (redis->nodes[n]->master && i-- == 0) {
+            return redis->nodes[n];
+        }
+    }
+
+    return NULL;
+}
+
+
+ctl_node_t *
+ctl_redis_of(ctl_redis_t *redis, cg_str_t key)
+{
+    return redis->cluster ? redis->slots[ctl_cluster_slot(key)]
+                          : redis->nodes[0];
+}
+
+
+redisReply *
+ctl_ask(ctl_t *ctl, cg_str_t key, const char *fmt, ...)
+{
+    int          len;
+    char        *bytes;
+    va_list      args;
+    redisReply  *reply;
+
+    va_start(args, fmt);
+    len = redisvFormatCommand(&bytes, fmt, args);
+    va_end(args);
+
+    if (len < 0) {
+        ctl_fail(ctl, CTL_FAILED, "out of memory");
+        return NULL;
+    }
+
+    reply = ctl_redis_routed(ctl, key, bytes, (size_t) len);
+    free(bytes);
+
+    return reply;
+}
+
+
+redisReply *
+ctl_ask_argv(ctl_t *ctl, cg_str_t key, int argc, const char **argv,
+    const size_t *lens)
+{
+    char        *bytes;
+    long long    len;
+    redisReply  *reply;
+
+    len = redisFormatCommandArgv(&bytes, argc, argv, lens);
+
+    if (len < 0) {
+        ctl_fail(ctl, CTL_FAILED, "out of memory");
+        return NULL;
+    }
+
+    reply = ctl_redis_routed(ctl, key, bytes, (size_t) len);
+    free(bytes);
+
+    return reply;
+}
+
+
+redisReply *
+ctl_ask_node(ctl_t *ctl, ctl_node_t *node, const char *fmt, ...)
+{
+    va_list      args;
+    redisReply  *reply;
+
+    va_start(args, fmt);
+    reply = ctl_node_vcall(ctl, node, fmt, args);
+    va_end(args);
+
+    return ctl_redis_checked(ctl, node, reply);
+}
+
+
+redisReply *
+ctl_try_node(ctl_t *ctl, ctl_node_t *node, const char *fmt, ...)
+{
+    va_list      args;
+    redisReply  *reply;
+
+    va_start(args, fmt);
+    reply = ctl_node_vcall(ctl, node, fmt, args);
+    va_end(args);
+
+    return reply;
+}
+
+
+ctl_exit_e
+ctl_batch_add(ctl_t *ctl, ctl_batch_t *batch, cg_str_t key, const char *fmt,
+    ...)
+{
+    int          len;
+    va_list      args;
+    ctl_call_t  *call;
+    ctl_exit_e   rc;
+
+    rc = ctl_batch_grow(ctl, batch);
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    call = &batch->calls[batch->n];
+
+    va_start(args, fmt);
+    len = redisvFormatCommand(&call->bytes, fmt, args);
+    va_end(args);
+
+    if (len < 0) {
+        return ctl_fail(ctl, CTL_FAILED, "out of memory");
+    }
+
+    call->len = (size_t) len;
+    call->node = ctl_redis_of(ctl->redis, key);
+    call->reply = NULL;
+    batch->n++;
+
+    return CTL_OK;
+}
+
+
+/* Redirections come last, when no connection has a reply under way. */
+
+ctl_exit_e
+ctl_batch_run(ctl_t *ctl, ctl_batch_t *batch)
+{
+    size_t       i;
+    ctl_call_t  *call;
+    ctl_exit_e   rc;
+
+    rc = ctl_batch_send(ctl, batch);
+
+    for (i = 0; rc == CTL_OK && i < batch->n; i++) {
+        call = &batch->calls[i];
+        call->reply = ctl_node_read(ctl, call->node);
+        rc = call->reply == NULL ? ctl->failed : CTL_OK;
+    }
+
+    for (i = 0; rc == CTL_OK && i < batch->n; i++) {
+        call = &batch->calls[i];
+        call->reply = ctl_cluster_follow(ctl, call->reply, call->node,
+                                         call->bytes, call->len);
+        call->reply = ctl_redis_checked(ctl, call->node, call->reply);
+        rc = call->reply == NULL ? ctl->failed : CTL_OK;
+    }
+
+    return rc;
+}
+
+
+void
+ctl_batch_clear(ctl_batch_t *batch)
+{
+    size_t  i;
+
+    for (i = 0; i < batch->n; i++) {
+        free(batch->calls[i].bytes);
+
+        if (batch->calls[i].reply != NULL) {
+            freeReplyObject(batch->calls[i].reply);
+        }
+    }
+
+    batch->n = 0;
+}
+
+
+void
+ctl_batch_free(ctl_batch_t *batch)
+{
+    ctl_batch_clear(batch);
+    free(batch->calls);
+    batch->calls = NULL;
+    batch->size = 0;
+}
+
+
+static ctl_exit_e
+ctl_redis_connect(ctl_t *ctl, const char *master)
+{
+    ctl_node_t   *node;
+    ctl_redis_t  *redis;
+
+    redis = ctl->redis;
+
+    node = ctl_redis_first(ctl, master);
+    if (node == NULL) {
+        return ctl->failed;
+    }
+
+    redis->nodes[redis->n++] = node;
+
+    if (redis->cluster) {
+        return ctl_cluster_map(ctl, node);
+    }
+
+    node->master = true;
+
+    return CTL_OK;
+}
+
+
+/*
+ * The first server that answers, or the master that it names. The last
+ * trouble is told if none does.
+ */
+
+static ctl_node_t *
+ctl_redis_first(ctl_t *ctl, const char *master)
+{
+    char         err[512], *list, *address, *save;
+    ctl_node_t  *node;
+
+    list = strdup(ctl_setting(ctl, CTL_SERVER));
+    if (list == NULL) {
+        ctl_fail(ctl, CTL_FAILED, "out of memory");
+        return NULL;
+    }
+
+    node = NULL;
+    snprintf(err, sizeof(err), "no server is set");
+
+    for (address = strtok_r(list, ", ", &save);
+         node == NULL && address != NULL;
+         address = strtok_r(NULL, ", ", &save))
+    {
+        node = ctl_node_open(ctl, ctl->redis, address, err, sizeof(err));
+
+        if (node != NULL && master != NULL) {
+            node = ctl_redis_master(ctl, node, master, err, sizeof(err));
+        }
+    }
+
+    free(list);
+
+    if (node == NULL && err[0] != '\0') {
+        ctl_fail(ctl, CTL_REDIS, "%s", err);
+    }
+
+    return node;
+}
+
+
+/* Closes the sentinel. What it says is believed when ROLE says so, too. */
+
+static ctl_node_t *
+ctl_redis_master(ctl_t *ctl, ctl_node_t *sentinel, const char *master,
+    char *err, size_t size)
+{
+    char         address[300];
+    ctl_node_t  *node;
+    redisReply  *reply;
+
+    node = NULL;
+    reply = ctl_try_node(ctl, sentinel,
+                         "SENTINEL get-master-addr-by-name %s", master);
+
+    if (reply != NULL && reply->type == REDIS_REPLY_ARRAY
+        && reply->elements == 2
+        && reply->element[0]->type == REDIS_REPLY_STRING
+        && reply->element[1]->type == REDIS_REPLY_STRING)
+    {
+        snprintf(address, sizeof(address),
+                 strchr(reply->element[0]->str, ':') != NULL
+                 ? "[%.255s]:%.8s" : "%.255s:%.8s", reply->element[0]->str,
+                 reply->element[1]->str);
+        node = ctl_node_open(ctl, ctl->redis, address, err, size);
+
+    } else {
+        snprintf(err, size, "the sentinel at %s knows no master \"%s\"",
+                 sentinel->name, master);
+    }
+
+    if (reply != NULL) {
+        freeReplyObject(reply);
+    }
+
+    if (node != NULL && !ctl_redis_is_master(ctl, node)) {
+        snprintf(err, size, "Redis at %s is not the master, as the sentinel "
+                 "at %s says", node->name, sentinel->name);
+        ctl_node_close(node);
+        node = NULL;
+    }
+
+    ctl_node_close(sentinel);
+
+    return node;
+}
+
+
+static bool
+ctl_redis_is_master(ctl_t *ctl, ctl_node_t *node)
+{
+    bool         is;
+    redisReply  *reply;
+
+    reply = ctl_try_node(ctl, node, "ROLE");
+
+    is = reply != NULL && reply->type == REDIS_REPLY_ARRAY
+         && reply->elements > 0
+         && reply->element[0]->type == REDIS_REPLY_STRING
+         && strcmp(reply->element[0]->str, "master") == 0;
+
+    if (reply != NULL) {
+        freeReplyObject(reply);
+    }
+
+    return is;
+}
+
+
+static redisReply *
+ctl_redis_routed(ctl_t *ctl, cg_str_t key, const char *bytes, size_t len)
+{
+    ctl_node_t  *node;
+    redisReply  *reply;
+
+    if (ctl_redis_open(ctl) != CTL_OK) {
+        return NULL;
+    }
+
+    node = ctl_redis_of(ctl->redis, key);
+    reply = ctl_node_call(ctl, node, bytes, len);
+
+    if (reply != NULL) {
+        reply = ctl_cluster_follow(ctl, reply, node, bytes, len);
+    }
+
+    return ctl_redis_checked(ctl, node, reply);
+}
+
+
+static redisReply *
+ctl_redis_checked(ctl_t *ctl, const ctl_node_t *node, redisReply *reply)
+{
+    if (reply != NULL && reply->type == REDIS_REPLY_ERROR) {
+        ctl_fail(ctl, CTL_REDIS, "Redis at %s refuses: %s", node->name,
+                 reply->str);
+        freeReplyObject(reply);
+        return NULL;
+    }
+
+    return reply;
+}
+
+
+static redisReply *
+ctl_node_vcall(ctl_t *ctl, ctl_node_t *node, const char *fmt, va_list args)
+{
+    int          len;
+    char        *bytes;
+    redisReply  *reply;
+
+    len = redisvFormatCommand(&bytes, fmt, args);
+
+    if (len < 0) {
+        ctl_fail(ctl, CTL_FAILED, "out of memory");
+        return NULL;
+    }
+
+    reply = ctl_node_call(ctl, node, bytes, (size_t) len);
+    free(bytes);
+
+    return reply;
+}
+
+
+static ctl_exit_e
+ctl_batch_grow(ctl_t *ctl, ctl_batch_t *batch)
+{
+    size_t       size;
+    ctl_call_t  *calls;
+
+    if (batch->n < batch->size) {
+        return CTL_OK;
+    }
+
+    size = batch->size != 0 ? batch->size * 2 : 64;
+    calls = realloc(batch->calls, size * sizeof(ctl_call_t));
+
+    if (calls == NULL) {
+        return ctl_fail(ctl, CTL_FAILED, "out of memory");
+    }
+
+    batch->calls = calls;
+    batch->size = size;
+
+    return CTL_OK;
+}
+
+
+/* One write for each node, so that they all work at once. */
+
+static ctl_exit_e
+ctl_batch_send(ctl_t *ctl, ctl_batch_t *batch)
+{
+    char        *bytes, *p;
+    size_t       i, n, len;
+    ctl_node_t  *node;
+    ctl_exit_e   rc;
+
+    len = 0;
+
+    for (i = 0; i < batch->n; i++) {
+        len += batch->calls[i].len;
+    }
+
+    bytes = malloc(len + 1);
+    if (bytes == NULL) {
+        return ctl_fail(ctl, CTL_FAILED, "out of memory");
+    }
+
+    rc = CTL_OK;
+
+    for (n = 0; rc == CTL_OK && n < ctl->redis->n; n++) {
+        node = ctl->redis->nodes[n];
+        p = bytes;
+
+        for (i = 0; i < batch->n; i++) {
+            if (batch->calls[i].node == node) {
+                memcpy(p, batch->calls[i].bytes, batch->calls[i].len);
+                p += batch->calls[i].len;
+            }
+        }
+
+        if (p > bytes) {
+            rc = ctl_node_send(ctl, node, bytes, (size_t) (p - bytes));
+        }
+    }
+
+    free(bytes);
+
+    return rc;
+}

@@ -1,0 +1,66 @@
+/*
+ * Copyright (c) 2026 Consent Gate contributors
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+
+#ifndef CTL_REDIS_H
+#define CTL_REDIS_H
+
+#include "ctl_net.h"
+
+
+#define CTL_SLOTS      16384      /* of a cluster */
+#define CTL_MAX_NODES  1024
+#define CTL_MAX_HOPS   5          /* MOVED and ASK of one command */
+
+/* Between ctl_redis.c, ctl_node.c and ctl_cluster.c. */
+
+struct ctl_node_s {
+    char         *name;           /* the address it was reached by */
+    ctl_net_t     net;
+    redisReader  *reader;
+    bool          broken;         /* a reply may be missing: no more use */
+    bool          master;         /* has slots */
+};
+
+struct ctl_redis_s {
+    SSL_CTX      *tls;
+    bool          cluster;
+    size_t        n;
+    ctl_node_t   *nodes[CTL_MAX_NODES];
+    ctl_node_t   *slots[CTL_SLOTS];     /* NULL: nobody's */
+};
+
+
+/* ctl_node.c */
+
+/* Connects, says who we are. NULL: reported, unless `err` takes the words. */
+ctl_node_t *ctl_node_open(ctl_t *ctl, ctl_redis_t *redis, const char *address,
+    char *err, size_t size);
+void ctl_node_close(ctl_node_t *node);
+ctl_exit_e ctl_node_send(ctl_t *ctl, ctl_node_t *node, const char *bytes,
+    size_t len);
+/* The next reply; NULL: reported. */
+redisReply *ctl_node_read(ctl_t *ctl, ctl_node_t *node);
+/* Both. */
+redisReply *ctl_node_call(ctl_t *ctl, ctl_node_t *node, const char *bytes,
+    size_t len);
+
+
+/* ctl_cluster.c */
+
+/* The node of an address, connected if it is new. NULL: reported. */
+ctl_node_t *ctl_cluster_node(ctl_t *ctl, const char *address);
+/* Asks `node` for the map. */
+ctl_exit_e ctl_cluster_map(ctl_t *ctl, ctl_node_t *node);
+unsigned ctl_cluster_slot(cg_str_t key);
+/* A reply that sends the command elsewhere: "MOVED", "ASK", "TRYAGAIN". */
+bool ctl_cluster_redirected(const redisReply *reply);
+/*
+ * Follows it: `reply` is released, and replaced by that of whoever answers.
+ * NULL: reported.
+ */
+redisReply *ctl_cluster_follow(ctl_t *ctl, redisReply *reply,
+    const ctl_node_t *node, const char *bytes, size_t len);
+
+#endif /* CTL_REDIS_H */

@@ -1,0 +1,112 @@
+package ConsentGate::Ctl;
+
+# consentctl, run against the Redis and with the keys of a test.
+
+use v5.36;
+
+use Carp qw(croak);
+use JSON::PP ();
+
+use ConsentGate::Process qw(slurp);
+
+
+# redis: a server or its address; keys: the path of a key file; options: more,
+# for every run.
+sub new ($class, $t, %options) {
+    my $redis = $options{redis} // $t->redis;
+
+    return bless {
+        %options,
+        t       => $t,
+        program => ($ENV{CG_BUILD} // "$ConsentGate::Test::ROOT/build")
+            . '/consentctl',
+        config  => $t->write_file($options{config} // 'consentctl.conf',
+            join '', 'server ', ref $redis ? $redis->address : $redis,
+            "\nkey_file ", $options{keys} // "$t->{dir}/keys", "\n",
+            map { "$_\n" } @{ $options{lines} // [] }),
+    }, $class;
+}
+
+
+# Runs it. Returns what it printed, and its exit code.
+sub run ($self, @words) {
+    my $input = ref $words[-1] ? ${ pop @words } : '';
+    my $dir   = $self->{t}->dir;
+    my $n     = ++$self->{n};
+    my ($in, $out, $err) = map { "$dir/ctl$n.$_" } qw(in out err);
+
+    $self->{t}->write_file($in, $input);
+
+    my $pid = fork // croak "fork: $!";
+
+    if (!$pid) {
+        delete @ENV{ grep { /^CONSENTCTL_/ } keys %ENV };
+        $ENV{CONSENTCTL_CONFIG} = $self->{config};
+        open STDIN, '<', $in or POSIX::_exit(127);
+        open STDOUT, '>', $out or POSIX::_exit(127);
+        open STDERR, '>', $err or POSIX::_exit(127);
+        { no warnings 'exec'; exec { $self->{program} } 'consentctl', @words; }
+        POSIX::_exit(127);
+    }
+
+    waitpid $pid, 0;
+
+    my $run = bless {
+        exit   => $? >> 8,
+        signal => $? & 127,
+        out    => slurp($out),
+        err    => slurp($err),
+    }, 'ConsentGate::Ctl::Run';
+    unlink $in, $out, $err;
+
+    return $run;
+}
+
+
+# The same with --json.
+sub json ($self, @words) {
+    return $self->run('--json', @words);
+}
+
+
+package ConsentGate::Ctl::Run;
+
+use v5.36;
+
+sub code ($self) { return $self->{signal} ? "signal $self->{signal}"
+    : $self->{exit} }
+sub out  ($self) { return $self->{out} }
+sub err  ($self) { return $self->{err} }
+
+# Standard output as JSON, or as JSON Lines.
+sub data  ($self) { return JSON::PP->new->utf8->decode($self->{out}) }
+sub lines ($self) {
+    return map { JSON::PP->new->utf8->decode($_) } split /\n/, $self->{out};
+}
+
+# The error as JSON.
+sub error ($self) {
+    my ($line) = $self->{err} =~ /^(\{"error".*)$/m;
+    return defined $line ? JSON::PP->new->utf8->decode($line)->{error} : undef;
+}
+
+1;
+
+__END__
+
+=head1 NAME
+
+ConsentGate::Ctl - consentctl for tests
+
+=head1 SYNOPSIS
+
+    my $ctl = ConsentGate::Ctl->new($t);
+
+    my $run = $ctl->run(qw(policy list));
+    is $run->code, 0, 'works';
+    like $run->out, qr/^terms$/m, 'says so';
+
+    is_deeply $ctl->json(qw(policy list))->data->{documents}, [...];
+    $ctl->run('pending', \"anna\nberta\n");     # standard input
+
+=cut
