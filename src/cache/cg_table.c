@@ -3,41 +3,59 @@
  * SPDX-License-Identifier: BSD-2-Clause
  */
 
+#include <endian.h>
 #include <errno.h>
 #include <signal.h>
 
 #include "cg_table.h"
 
 
-#define CG_TABLE_LAYOUT  0x63677401u    /* changes when the layout does */
+#define CG_TABLE_LAYOUT  0x63677402u    /* changes when the layout does */
 #define CG_TABLE_LINE    64             /* bytes of a cache line */
 #define CG_TABLE_SPINS   64             /* tries for a bucket in use */
+#define CG_TABLE_MARK    6              /* bytes of a tag in its bucket */
+#define CG_TABLE_REST    (CG_TAG_LEN - CG_TABLE_MARK)
+#define CG_TABLE_MARK_MASK  UINT64_C(0xffffffffffff)
+#define CG_TABLE_SLOTS   (1u << 24)     /* at most: 24 bits in an entry */
 
-#define CG_TABLE_FOUND   0x80           /* in entry.state: there is a record */
-#define CG_TABLE_STATE   0x7f
+/* entry.place: what was declared, and how sure */
 
+#define CG_TABLE_PLACE      0x03ff      /* cg_cc_t */
+#define CG_TABLE_AGE_STATE  10          /* cg_age_e, two bits from here */
+#define CG_TABLE_FOUND      0x1000      /* there is a record */
+
+
+/*
+ * Most of the time for a hit goes into waiting for memory, so that a hit reads
+ * two lines of it: that of the bucket, in which a tag is known by six bytes,
+ * and that of the entry, which has the rest of the tag. (With more than 8
+ * documents an entry takes half a line more.)
+ */
 
 typedef struct {
     uint32_t       asked;           /* ms */
-    uint32_t       slot;            /* of its generation */
     uint32_t       generation;
+    uint32_t       slot_age;        /* slot of the generation << 8, age */
     cg_purposes_t  granted;
     cg_purposes_t  answered;
     cg_docs_t      declined;
-    cg_cc_t        residence;
     uint16_t       eea_day;         /* days since 1970: until the year 2149 */
-    uint8_t        state;           /* cg_age_e, and CG_TABLE_FOUND */
-    uint8_t        age;
+    uint16_t       place;
+    uint8_t        rest[CG_TABLE_REST];
     uint32_t       accepted[];      /* 8 or 16 */
 } cg_entry_t;
 
 typedef struct {
     uint32_t       seq;             /* odd: being written */
     uint32_t       owner;           /* process id of the writer, or 0 */
-    uint8_t        used[CG_TABLE_WAYS];   /* since the hand came by */
-    uint8_t        tags[CG_TABLE_WAYS][CG_TAG_LEN];
+    uint8_t        marks[CG_TABLE_WAYS * CG_TABLE_MARK];
+    uint8_t        used;            /* bits: since the hand came by */
+    uint8_t        fill[7];         /* a mark is read as eight bytes */
     /* then CG_TABLE_WAYS entries */
 } cg_bucket_t;
+
+_Static_assert(sizeof(cg_bucket_t) == CG_TABLE_LINE, "a line");
+_Static_assert(sizeof(cg_entry_t) + 8 * 4 == CG_TABLE_LINE, "a line");
 
 struct cg_table_s {
     uint32_t       layout;
@@ -67,16 +85,22 @@ static bool cg_table_lock(const cg_table_t *t, cg_bucket_t *b, pid_t self);
 static void cg_table_unlock(cg_bucket_t *b);
 static void cg_table_wipe(const cg_table_t *t, cg_bucket_t *b);
 static unsigned cg_table_victim(const cg_table_t *t, cg_bucket_t *b,
-    const uint8_t *tag);
+    uint64_t mark);
+static uint64_t cg_table_mark(const uint8_t *p);
+static unsigned cg_table_find(const cg_bucket_t *b, uint64_t mark);
+static void cg_table_unused(cg_bucket_t *b, unsigned way);
+static bool cg_table_dead(const cg_table_t *t, const cg_entry_t *e);
+static void cg_table_unpack(const cg_table_t *t, const cg_entry_t *e,
+    cg_record_t *rec);
+static void cg_table_pack(const cg_table_t *t, const cg_record_t *rec,
+    cg_entry_t *e);
+static void cg_table_rest(const uint8_t *tag, uint8_t *rest);
 
 
 #define cg_load(p)         __atomic_load_n(p, __ATOMIC_ACQUIRE)
 #define cg_load_relaxed(p)  __atomic_load_n(p, __ATOMIC_RELAXED)
 #define cg_store(p, v)     __atomic_store_n(p, v, __ATOMIC_RELEASE)
 #define cg_store_relaxed(p, v)  __atomic_store_n(p, v, __ATOMIC_RELAXED)
-
-
-static const uint8_t  cg_tag_empty[CG_TAG_LEN];
 
 
 static size_t
@@ -112,7 +136,9 @@ cg_table_init(void *mem, size_t size, size_t ndocs)
 
     nslots = 64;
 
-    while (nslots * 4 < size / t->bucket_size * CG_TABLE_WAYS) {
+    while (nslots * 4 < size / t->bucket_size * CG_TABLE_WAYS
+           && nslots < CG_TABLE_SLOTS)
+    {
         nslots *= 2;
     }
 
@@ -175,6 +201,45 @@ cg_table_entry(const cg_table_t *t, cg_bucket_t *b, unsigned way)
 }
 
 
+/*
+ * The first four bytes of a tag have chosen the bucket, the next six are its
+ * mark there; zero is an empty place. A mark stands once in a bucket.
+ */
+
+static uint64_t
+cg_table_mark(const uint8_t *p)
+{
+    uint64_t  mark;
+
+    memcpy(&mark, p, sizeof(mark));
+
+    return le64toh(mark) & CG_TABLE_MARK_MASK;
+}
+
+
+static void
+cg_table_rest(const uint8_t *tag, uint8_t *rest)
+{
+    memcpy(rest, tag, 4);
+    memcpy(rest + 4, tag + 4 + CG_TABLE_MARK, CG_TABLE_REST - 4);
+}
+
+
+static unsigned
+cg_table_find(const cg_bucket_t *b, uint64_t mark)
+{
+    unsigned  way;
+
+    for (way = 0; way < CG_TABLE_WAYS; way++) {
+        if (cg_table_mark(b->marks + way * CG_TABLE_MARK) == mark) {
+            break;
+        }
+    }
+
+    return way;
+}
+
+
 /* A pseudonym is a MAC: its bytes are as good as a hash. */
 
 static uint32_t
@@ -212,7 +277,16 @@ static bool
 cg_table_copy(const cg_table_t *t, cg_bucket_t *b, unsigned way, uint32_t seq,
     cg_entry_t *copy)
 {
-    memcpy(copy, cg_table_entry(t, b, way), t->entry_size);
+    const cg_entry_t  *e;
+
+    e = cg_table_entry(t, b, way);
+
+    memcpy(copy, e, CG_TABLE_LINE);
+
+    if (t->ndocs > 8) {
+        memcpy(copy->accepted + 8, e->accepted + 8, 8 * 4);
+    }
+
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
 
     return cg_load_relaxed(&b->seq) == seq;
@@ -222,13 +296,7 @@ cg_table_copy(const cg_table_t *t, cg_bucket_t *b, unsigned way, uint32_t seq,
 void
 cg_table_prefetch(const cg_table_t *t, const uint8_t tag[CG_TAG_LEN])
 {
-    const uint8_t  *b;
-
-    b = (const uint8_t *) cg_table_bucket(t, tag);
-
-    for (size_t i = 0; i < sizeof(cg_bucket_t); i += CG_TABLE_LINE) {
-        __builtin_prefetch(b + i);
-    }
+    __builtin_prefetch(cg_table_bucket(t, tag));
 }
 
 
@@ -241,6 +309,7 @@ cg_table_get(cg_table_t *t, const uint8_t tag[CG_TAG_LEN], uint32_t now,
         uint8_t     bytes[sizeof(cg_entry_t) + CG_MAX_DOCUMENTS * 4];
     } copy;
 
+    uint8_t      rest[CG_TABLE_REST];
     unsigned     way;
     uint32_t     seq;
     cg_table_e   verdict;
@@ -253,13 +322,15 @@ cg_table_get(cg_table_t *t, const uint8_t tag[CG_TAG_LEN], uint32_t now,
         return CG_TABLE_MISS;
     }
 
-    for (way = 0; way < CG_TABLE_WAYS; way++) {
-        if (memcmp(b->tags[way], tag, CG_TAG_LEN) == 0) {
-            break;
-        }
-    }
+    way = cg_table_find(b, cg_table_mark(tag + 4));
 
     if (way == CG_TABLE_WAYS || !cg_table_copy(t, b, way, seq, &copy.entry)) {
+        return CG_TABLE_MISS;
+    }
+
+    cg_table_rest(tag, rest);
+
+    if (memcmp(copy.entry.rest, rest, CG_TABLE_REST) != 0) {
         return CG_TABLE_MISS;
     }
 
@@ -269,24 +340,53 @@ cg_table_get(cg_table_t *t, const uint8_t tag[CG_TAG_LEN], uint32_t now,
         return CG_TABLE_MISS;
     }
 
-    if (!cg_load_relaxed(&b->used[way])) {
-        cg_store_relaxed(&b->used[way], 1);
+    if (!(cg_load_relaxed(&b->used) & (1u << way))) {
+        __atomic_fetch_or(&b->used, 1u << way, __ATOMIC_RELAXED);
     }
 
-    memset(rec, 0, sizeof(cg_record_t));
+    *found = (copy.entry.place & CG_TABLE_FOUND) != 0;
 
-    memcpy(rec->accepted, copy.entry.accepted, t->ndocs * 4);
-    rec->declined = copy.entry.declined;
-    rec->granted = copy.entry.granted;
-    rec->answered = copy.entry.answered;
-    rec->age_state = copy.entry.state & CG_TABLE_STATE;
-    rec->age = copy.entry.age;
-    rec->residence = copy.entry.residence;
-    rec->eea_day = copy.entry.eea_day;
-
-    *found = (copy.entry.state & CG_TABLE_FOUND) != 0;
+    cg_table_unpack(t, &copy.entry, rec);
 
     return verdict;
+}
+
+
+static void
+cg_table_unpack(const cg_table_t *t, const cg_entry_t *e, cg_record_t *rec)
+{
+    memset(rec, 0, sizeof(cg_record_t));
+
+    memcpy(rec->accepted, e->accepted, 8 * 4);
+
+    if (t->ndocs > 8) {
+        memcpy(rec->accepted + 8, e->accepted + 8, 8 * 4);
+    }
+
+    rec->declined = e->declined;
+    rec->granted = e->granted;
+    rec->answered = e->answered;
+    rec->age_state = e->place >> CG_TABLE_AGE_STATE & 3;
+    rec->age = (uint8_t) e->slot_age;
+    rec->residence = e->place & CG_TABLE_PLACE;
+    rec->eea_day = e->eea_day;
+}
+
+
+static void
+cg_table_pack(const cg_table_t *t, const cg_record_t *rec, cg_entry_t *e)
+{
+    memcpy(e->accepted, rec->accepted, t->ndocs * 4);
+
+    e->declined = rec->declined;
+    e->granted = rec->granted;
+    e->answered = rec->answered;
+    e->slot_age |= rec->age;
+    e->place = (uint16_t) (CG_TABLE_FOUND
+                           | rec->age_state << CG_TABLE_AGE_STATE
+                           | rec->residence);
+    e->eea_day = (uint16_t) (rec->eea_day > UINT16_MAX ? UINT16_MAX
+                                                       : rec->eea_day);
 }
 
 
@@ -308,7 +408,7 @@ cg_table_judge(const cg_table_t *t, const cg_entry_t *e, uint32_t now,
     }
 
     if (old >= age->ttl + age->stale
-        || cg_load(&cg_table_slots(t)[e->slot]) != e->generation)
+        || cg_table_dead(t, e))
     {
         return CG_TABLE_MISS;
     }
@@ -381,63 +481,66 @@ cg_table_wipe(const cg_table_t *t, cg_bucket_t *b)
     cg_store_relaxed(&b->seq, b->seq | 1);
     __atomic_thread_fence(__ATOMIC_RELEASE);
 
-    memset(b->used, 0, sizeof(b->used));
-    memset(b->tags, 0, sizeof(b->tags));
+    memset(b->marks, 0, sizeof(b->marks));
+    cg_store_relaxed(&b->used, 0);
     memset(cg_table_entry(t, b, 0), 0, (size_t) CG_TABLE_WAYS * t->entry_size);
 }
 
 
-/* The same tag, an empty place, one that is dead, or by CLOCK. */
+/* The feed has told of a change since, of this subject or a neighbour. */
+
+static bool
+cg_table_dead(const cg_table_t *t, const cg_entry_t *e)
+{
+    return cg_load(&cg_table_slots(t)[e->slot_age >> 8]) != e->generation;
+}
+
+
+/* The same mark, an empty place, one that is dead, or by CLOCK. */
 
 static unsigned
-cg_table_victim(const cg_table_t *t, cg_bucket_t *b, const uint8_t *tag)
+cg_table_victim(const cg_table_t *t, cg_bucket_t *b, uint64_t mark)
 {
-    unsigned           way, empty, dead;
-    const cg_entry_t  *e;
+    unsigned  way, tries;
 
-    empty = dead = CG_TABLE_WAYS;
+    way = cg_table_find(b, mark);
+
+    if (way == CG_TABLE_WAYS) {
+        way = cg_table_find(b, 0);
+    }
+
+    if (way < CG_TABLE_WAYS) {
+        return way;
+    }
 
     for (way = 0; way < CG_TABLE_WAYS; way++) {
-
-        if (memcmp(b->tags[way], tag, CG_TAG_LEN) == 0) {
+        if (cg_table_dead(t, cg_table_entry(t, b, way))) {
             return way;
         }
-
-        if (memcmp(b->tags[way], cg_tag_empty, CG_TAG_LEN) == 0) {
-            empty = way;
-            continue;
-        }
-
-        e = cg_table_entry(t, b, way);
-
-        if (cg_load(&cg_table_slots(t)[e->slot]) != e->generation) {
-            dead = way;
-        }
     }
 
-    if (empty < CG_TABLE_WAYS) {
-        return empty;
-    }
+    /* the hand starts where the mark of the newcomer says */
 
-    if (dead < CG_TABLE_WAYS) {
-        return dead;
-    }
+    way = mark % CG_TABLE_WAYS;
 
-    /* the hand starts where the hash of the newcomer says */
+    for (tries = 0; tries < CG_TABLE_WAYS; tries++) {
 
-    way = tag[CG_TAG_LEN - 1] % CG_TABLE_WAYS;
-
-    for (dead = 0; dead < CG_TABLE_WAYS; dead++) {
-
-        if (!cg_load_relaxed(&b->used[way])) {
+        if (!(cg_load_relaxed(&b->used) & (1u << way))) {
             break;
         }
 
-        cg_store_relaxed(&b->used[way], 0);
+        cg_table_unused(b, way);
         way = (way + 1) % CG_TABLE_WAYS;
     }
 
     return way;
+}
+
+
+static void
+cg_table_unused(cg_bucket_t *b, unsigned way)
+{
+    __atomic_fetch_and(&b->used, (uint8_t) ~(1u << way), __ATOMIC_RELAXED);
 }
 
 
@@ -448,12 +551,14 @@ cg_table_put(cg_table_t *t, const uint8_t tag[CG_TAG_LEN],
 {
     unsigned      way;
     uint32_t      slot;
+    uint64_t      mark;
     cg_entry_t   *e;
     cg_bucket_t  *b;
 
     slot = cg_table_slot(t, p);
+    mark = cg_table_mark(tag + 4);
 
-    if (cg_load(&cg_table_slots(t)[slot]) != generation) {
+    if (mark == 0 || cg_load(&cg_table_slots(t)[slot]) != generation) {
         return false;
     }
 
@@ -463,27 +568,20 @@ cg_table_put(cg_table_t *t, const uint8_t tag[CG_TAG_LEN],
         return false;
     }
 
-    way = cg_table_victim(t, b, tag);
+    way = cg_table_victim(t, b, mark);
     e = cg_table_entry(t, b, way);
 
     memset(e, 0, t->entry_size);
-    memcpy(b->tags[way], tag, CG_TAG_LEN);
-    cg_store_relaxed(&b->used[way], 0);
+    memcpy(b->marks + way * CG_TABLE_MARK, tag + 4, CG_TABLE_MARK);
+    cg_table_unused(b, way);
 
     e->asked = asked;
-    e->slot = slot;
     e->generation = generation;
+    e->slot_age = slot << 8;
+    cg_table_rest(tag, e->rest);
 
     if (rec) {
-        memcpy(e->accepted, rec->accepted, t->ndocs * 4);
-        e->granted = rec->granted;
-        e->answered = rec->answered;
-        e->declined = rec->declined;
-        e->residence = rec->residence;
-        e->eea_day = (uint16_t) (rec->eea_day > UINT16_MAX ? UINT16_MAX
-                                                           : rec->eea_day);
-        e->state = rec->age_state | CG_TABLE_FOUND;
-        e->age = rec->age;
+        cg_table_pack(t, rec, e);
     }
 
     cg_table_unlock(b);
@@ -539,7 +637,7 @@ cg_table_count(const cg_table_t *t, size_t sample)
         seen++;
 
         for (way = 0; way < CG_TABLE_WAYS; way++) {
-            n += memcmp(b->tags[way], cg_tag_empty, CG_TAG_LEN) != 0;
+            n += cg_table_mark(b->marks + way * CG_TABLE_MARK) != 0;
         }
     }
 

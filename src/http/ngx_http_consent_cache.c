@@ -214,6 +214,32 @@ ngx_http_consent_cache_init(ngx_conf_t *cf, ngx_http_consent_main_conf_t *mcf)
 }
 
 
+/*
+ * A key for each kind of subject and realm leaves only the id to be hashed at
+ * a request. One kind has two sorts of ids: those of testers.
+ */
+
+void
+ngx_http_consent_cache_keys(ngx_consent_cache_t *cache,
+    ngx_http_consent_srv_conf_t *scf)
+{
+    u_char      message[2 + CG_MAX_REALM];
+    ngx_uint_t  kind, account;
+
+    ngx_memcpy(message + 2, scf->realm.data, scf->realm.len);
+
+    for (kind = 0; kind <= CG_SUBJECT_TEST; kind++) {
+        for (account = 0; account < 2; account++) {
+            message[0] = (u_char) kind;
+            message[1] = account ? 'a' : 'v';
+
+            cg_siphash128(cache->key, message, 2 + scf->realm.len,
+                          scf->tag_keys[kind][account]);
+        }
+    }
+}
+
+
 static void
 ngx_http_consent_feed_forget(void *data, const cg_pseudonym_t *p)
 {

@@ -94,6 +94,9 @@ typedef struct {
     time_t                     cookie_max_age;
     ngx_str_t                  cookie_domain;
     ngx_uint_t                 cookie_secure;   /* auto, on, off */
+
+    /* of the cache's tags, by kind of subject and whether by account */
+    uint8_t                    tag_keys[CG_SUBJECT_TEST + 1][2][16];
 } ngx_http_consent_srv_conf_t;
 
 
@@ -275,6 +278,9 @@ char *ngx_http_consent_cache(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 /* When all is configured: the key of tags, and who hears the feed. */
 ngx_int_t ngx_http_consent_cache_init(ngx_conf_t *cf,
     ngx_http_consent_main_conf_t *mcf);
+/* Then, for each server: the keys for its realm. */
+void ngx_http_consent_cache_keys(ngx_consent_cache_t *cache,
+    ngx_http_consent_srv_conf_t *scf);
 
 
 /* ngx_http_consent_facts.c */

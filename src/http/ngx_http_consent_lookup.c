@@ -19,11 +19,6 @@
 
 #define NGX_HTTP_CONSENT_FLIGHTS  256       /* chains, a power of two */
 
-/* kind, sort of test subject, length of the realm; realm; id */
-
-#define NGX_HTTP_CONSENT_TAG_MESSAGE                                          \
-    (3 + CG_MAX_REALM + NGX_HTTP_CONSENT_MAX_ACCOUNT)
-
 
 typedef struct {
     ngx_queue_t                    queue;       /* of its chain, or free */
@@ -47,7 +42,7 @@ struct ngx_http_consent_flights_s {
 static ngx_int_t ngx_http_consent_ask_directly(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_http_consent_main_conf_t *mcf);
 static void ngx_http_consent_tag(ngx_http_request_t *r,
-    ngx_http_consent_ctx_t *ctx, ngx_http_consent_main_conf_t *mcf);
+    ngx_http_consent_ctx_t *ctx);
 static cg_table_e ngx_http_consent_cached(ngx_http_consent_ctx_t *ctx,
     ngx_consent_cache_t *cache);
 static ngx_http_consent_flight_t *ngx_http_consent_find_flight(
@@ -96,7 +91,7 @@ ngx_http_consent_expect(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
     mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
 
     if (mcf->cache) {
-        ngx_http_consent_tag(r, ctx, mcf);
+        ngx_http_consent_tag(r, ctx);
         cg_table_prefetch(mcf->cache->table, ctx->tag);
     }
 }
@@ -116,7 +111,7 @@ ngx_http_consent_look_up(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
         return ngx_http_consent_ask_directly(r, ctx, mcf);
     }
 
-    ngx_http_consent_tag(r, ctx, mcf);
+    ngx_http_consent_tag(r, ctx);
 
     if (ngx_http_consent_cached(ctx, mcf->cache) == CG_TABLE_HIT) {
         return NGX_OK;
@@ -204,14 +199,13 @@ ngx_http_consent_fetch_policies(ngx_http_request_t *r,
 
 /*
  * A keyed hash of who it is: nobody outside can make two subjects meet in the
- * table. The key goes with the list of documents (ngx_http_consent_cache.c).
+ * table. Kind and realm are in the key (ngx_http_consent_cache.c).
  */
 
 static void
-ngx_http_consent_tag(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
-    ngx_http_consent_main_conf_t *mcf)
+ngx_http_consent_tag(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
 {
-    u_char                       *p, message[NGX_HTTP_CONSENT_TAG_MESSAGE];
+    const uint8_t                *key;
     ngx_http_consent_srv_conf_t  *scf;
 
     if (ctx->tagged) {
@@ -220,20 +214,15 @@ ngx_http_consent_tag(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
 
     scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
 
-    p = message;
-    *p++ = ctx->facts.subject;
-    *p++ = ctx->account.len ? 'a' : 'v';
-    *p++ = (u_char) scf->realm.len;
-    p = ngx_cpymem(p, scf->realm.data, scf->realm.len);
+    key = scf->tag_keys[ctx->facts.subject][ctx->account.len != 0];
 
     if (ctx->account.len) {
-        p = ngx_cpymem(p, ctx->account.data, ctx->account.len);
+        cg_siphash128(key, ctx->account.data, ctx->account.len, ctx->tag);
 
     } else {
-        p = ngx_cpymem(p, ctx->visitor, CG_VISITOR_ID_LEN);
+        cg_siphash128(key, ctx->visitor, CG_VISITOR_ID_LEN, ctx->tag);
     }
 
-    cg_siphash128(mcf->cache->key, message, p - message, ctx->tag);
     ctx->tagged = 1;
 }
 

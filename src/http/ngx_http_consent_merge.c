@@ -157,6 +157,10 @@ ngx_http_consent_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
         return NGX_CONF_ERROR;
     }
 
+    if (mcf->cache) {
+        ngx_http_consent_cache_keys(mcf->cache, conf);
+    }
+
     return NGX_CONF_OK;
 }
 
