@@ -137,6 +137,8 @@ wrong(location => 'consent_gate', qw(yes On ON reports true ''));
 twice(location => 'consent_gate off;');
 wrong(location => 'consent_unknown_country', qw(on GATE ''));
 twice(location => 'consent_unknown_country pass;');
+wrong(location => 'consent_anonymizer', qw(on off GATE ''));
+twice(location => 'consent_anonymizer gate;');
 wrong(location => 'consent_on_error', qw(on ignore ''));
 twice(location => 'consent_on_error open;');
 wrong(location => 'consent_refuse_status', qw(404 200 4030 403.0 abc ''));
@@ -390,6 +392,22 @@ refused("a database with $_", { geo => "consent_geoip %%GEO%% $_;" },
     'consent_geoip', qq{"$_"})
     for qw(reload reload= reload=x reload=0 reload=10ms every=1m 1m);
 twice(geo => 'consent_geoip %%GEO%%;');
+
+my $anonymizers = $t->mmdb({ '10.0.0.0/8' => { is_tor_exit_node => 1 } });
+
+is emerg_lines(http => "consent_anonymizer_db $anonymizers reload=5m;"),
+    'accepted', 'a database of anonymizers';
+refused('one that is missing', { http =>
+    'consent_anonymizer_db %%DIR%%/none.mmdb;' }, 'consent_anonymizer_db',
+    '/none.mmdb');
+refused('one of countries', { http => 'consent_anonymizer_db %%GEO%%;' },
+    'consent_anonymizer_db', 'has no anonymizers', '"is_anonymous_vpn"');
+refused('one of anonymizers for countries', { geo =>
+    "consent_geoip $anonymizers;" }, 'consent_geoip', 'has no country');
+refused("a database with $_", { http =>
+    "consent_anonymizer_db $anonymizers $_;" }, 'consent_anonymizer_db',
+    qq{"$_"}) for qw(reload reload=x reload=10ms 1m);
+twice(http => "consent_anonymizer_db $anonymizers;");
 
 refused("consent_cache $_->[0]", { http => "consent_cache $_->[0];" },
     'consent_cache', $_->[1])

@@ -233,7 +233,7 @@ cg_decide_place(cg_decision_t *d, const cg_facts_t *f, const cg_settings_t *s,
 
     cc = f->country;
     given = cc >= CG_CC_ANONYMIZER;     /* in the place of a country */
-    anonymizer = given || f->anonymizer;
+    anonymizer = given || f->anonymizer != CG_ANONYMIZER_NONE;
 
     if (given) {
         cc = CG_CC_UNKNOWN;
@@ -241,11 +241,11 @@ cg_decide_place(cg_decision_t *d, const cg_facts_t *f, const cg_settings_t *s,
 
     if (f->overridden) {
 
-        /* alone: the flags of the tester's own address say nothing here */
+        /* alone: what is known of the tester's own address is not here */
 
         d->source = CG_SOURCE_OVERRIDE;
         d->inside = cg_territory_has(&s->territory, cc)
-                    || (given && s->gate_anonymizer)
+                    || (anonymizer && s->gate_anonymizer)
                     || (cc == CG_CC_UNKNOWN && s->gate_unknown);
         return;
     }

@@ -6,6 +6,7 @@
 #ifndef CG_DECIDE_H
 #define CG_DECIDE_H
 
+#include "cg_anonymizer.h"
 #include "cg_record.h"
 
 
@@ -100,7 +101,8 @@ typedef struct {
     uint8_t             lookup;         /* cg_lookup_e */
     cg_cc_t             country;        /* by address or override */
     bool                overridden;     /* `country` is an override */
-    bool                anonymizer;     /* known VPN, proxy, Tor, hosting */
+    uint8_t             anonymizer;     /* cg_anonymizer_e: by address, or
+                                         * by the override */
     bool                subrequest;
     bool                preflight;      /* OPTIONS */
     bool                error_page;     /* nginx serves a status >= 400 */

@@ -3,22 +3,20 @@
  * SPDX-License-Identifier: BSD-2-Clause
  */
 
-#include <maxminddb.h>
-
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#include "cg_geo.h"
+#include "cg_geo_internal.h"
 #include "cg_tree.h"
 
 
 /*
  * Many networks share few records (660,000 and 250 in a database of countries),
  * and to walk a record of GeoLite2 to its country costs as much as to find
- * it: the country of a record is remembered by its offset. A power of two.
+ * it: the value of a record is remembered by its offset. A power of two.
  */
 #define CG_GEO_MEMO  1024
 
@@ -26,52 +24,32 @@
 
 
 typedef struct {
-    const char  *name;
-    const char  *path[3];
-} cg_geo_field_t;
-
-typedef struct {
     uint32_t     offset;     /* of a record in the data section */
-    cg_cc_t      country;
+    uint16_t     value;
 } cg_geo_memo_t;
 
 struct cg_geo_s {
-    MMDB_s                 mmdb;
-    const cg_geo_field_t  *field;
-    struct stat            file;
-    cg_geo_memo_t          memo[CG_GEO_MEMO];
-    cg_tree_t              tree;
+    MMDB_s                  mmdb;
+    const cg_geo_reader_t  *reader;
+    const cg_geo_field_t   *field;
+    struct stat             file;
+    cg_geo_memo_t           memo[CG_GEO_MEMO];
+    cg_tree_t               tree;
 };
 
 
 static bool cg_geo_regular(cg_geo_t *geo, const char *path, char *err);
 static void cg_geo_not_opened(const char *path, int rc, char *err);
-static const cg_geo_field_t *cg_geo_find(const MMDB_s *mmdb, int *status);
-static bool cg_geo_sound(uint8_t type, const MMDB_entry_s *entry);
-static const cg_geo_field_t *cg_geo_probe(uint64_t record, uint8_t type,
-    MMDB_entry_s *entry, uint64_t *last);
-static cg_cc_t cg_geo_read(MMDB_entry_s *entry, const cg_geo_field_t *field);
-static cg_cc_t cg_geo_recall(cg_geo_t *geo, MMDB_entry_s *entry);
+static const cg_geo_field_t *cg_geo_find(const cg_geo_t *geo, int *status);
+static const cg_geo_field_t *cg_geo_probe(const cg_geo_t *geo,
+    uint64_t record, uint8_t type, MMDB_entry_s *entry, uint64_t *last);
+static uint16_t cg_geo_recall(cg_geo_t *geo, MMDB_entry_s *entry);
 static const struct sockaddr *cg_geo_unmap(const struct sockaddr *sa,
     struct sockaddr_in *sin);
 
 
-/*
- * In the order of preference: IPinfo's "country" is a code where there is no
- * "country_code", and a name where there is one.
- */
-
-static const cg_geo_field_t  cg_geo_fields[] = {
-    { "country.iso_code", { "country", "iso_code", NULL } },
-    { "country_code", { "country_code", NULL, NULL } },
-    { "country", { "country", NULL, NULL } }
-};
-
-#define CG_GEO_FIELDS  (sizeof(cg_geo_fields) / sizeof(cg_geo_fields[0]))
-
-
 cg_geo_t *
-cg_geo_open(const char *path, char *err)
+cg_geo_open_as(const cg_geo_reader_t *reader, const char *path, char *err)
 {
     int        rc;
     cg_geo_t  *geo;
@@ -102,7 +80,8 @@ cg_geo_open(const char *path, char *err)
         geo->memo[i].offset = CG_GEO_NONE;
     }
 
-    geo->field = cg_geo_find(&geo->mmdb, &rc);
+    geo->reader = reader;
+    geo->field = cg_geo_find(geo, &rc);
 
     if (geo->field != NULL) {
         cg_tree_init(&geo->tree, &geo->mmdb);
@@ -114,9 +93,8 @@ cg_geo_open(const char *path, char *err)
                  path, MMDB_strerror(rc));
 
     } else {
-        snprintf(err, CG_GEO_ERROR, "\"%s\" (%s) has no country: looked for "
-                 "\"country.iso_code\", \"country_code\" and \"country\"",
-                 path, cg_geo_type(geo));
+        snprintf(err, CG_GEO_ERROR, "\"%s\" (%s) %s", path,
+                 cg_geo_type(geo), reader->missing);
     }
 
     cg_geo_close(geo);
@@ -133,8 +111,8 @@ cg_geo_close(cg_geo_t *geo)
 }
 
 
-cg_cc_t
-cg_geo_country(cg_geo_t *geo, const struct sockaddr *sa)
+uint16_t
+cg_geo_value(cg_geo_t *geo, const struct sockaddr *sa)
 {
     int                   rc;
     MMDB_entry_s          entry;
@@ -149,17 +127,17 @@ cg_geo_country(cg_geo_t *geo, const struct sockaddr *sa)
         return cg_tree_find(&geo->tree,
                       ntohl(((const struct sockaddr_in *) sa)->sin_addr.s_addr),
                       &entry)
-               ? cg_geo_recall(geo, &entry) : CG_CC_UNKNOWN;
+               ? cg_geo_recall(geo, &entry) : 0;
     }
 
     if (sa->sa_family != AF_INET6 || geo->mmdb.metadata.ip_version != 6) {
-        return CG_CC_UNKNOWN;
+        return 0;
     }
 
     found = MMDB_lookup_sockaddr(&geo->mmdb, sa, &rc);
 
     if (rc != MMDB_SUCCESS || !found.found_entry) {
-        return CG_CC_UNKNOWN;
+        return 0;
     }
 
     return cg_geo_recall(geo, &found.entry);
@@ -251,13 +229,15 @@ cg_geo_not_opened(const char *path, int rc, char *err)
  */
 
 static const cg_geo_field_t *
-cg_geo_find(const MMDB_s *mmdb, int *status)
+cg_geo_find(const cg_geo_t *geo, int *status)
 {
     uint64_t               last;
+    const MMDB_s          *mmdb;
     MMDB_search_node_s     node;
     const cg_geo_field_t  *field;
 
     last = 0;
+    mmdb = &geo->mmdb;
 
     for (uint32_t i = 0; i < mmdb->metadata.node_count; i++) {
         *status = MMDB_read_node(mmdb, i, &node);
@@ -274,11 +254,12 @@ cg_geo_find(const MMDB_s *mmdb, int *status)
             return NULL;
         }
 
-        field = cg_geo_probe(node.left_record, node.left_record_type,
+        field = cg_geo_probe(geo, node.left_record, node.left_record_type,
                              &node.left_record_entry, &last);
 
         if (field == NULL) {
-            field = cg_geo_probe(node.right_record, node.right_record_type,
+            field = cg_geo_probe(geo, node.right_record,
+                                 node.right_record_type,
                                  &node.right_record_entry, &last);
         }
 
@@ -297,7 +278,7 @@ cg_geo_find(const MMDB_s *mmdb, int *status)
  * behind the data.
  */
 
-static bool
+bool
 cg_geo_sound(uint8_t type, const MMDB_entry_s *entry)
 {
     if (type == MMDB_RECORD_TYPE_DATA) {
@@ -311,8 +292,8 @@ cg_geo_sound(uint8_t type, const MMDB_entry_s *entry)
 /* Neighbours often share a record: `last` is the one probed before. */
 
 static const cg_geo_field_t *
-cg_geo_probe(uint64_t record, uint8_t type, MMDB_entry_s *entry,
-    uint64_t *last)
+cg_geo_probe(const cg_geo_t *geo, uint64_t record, uint8_t type,
+    MMDB_entry_s *entry, uint64_t *last)
 {
     if (type != MMDB_RECORD_TYPE_DATA || record == *last) {
         return NULL;
@@ -320,35 +301,11 @@ cg_geo_probe(uint64_t record, uint8_t type, MMDB_entry_s *entry,
 
     *last = record;
 
-    for (size_t i = 0; i < CG_GEO_FIELDS; i++) {
-        if (cg_geo_read(entry, &cg_geo_fields[i]) != CG_CC_UNKNOWN) {
-            return &cg_geo_fields[i];
-        }
-    }
-
-    return NULL;
+    return geo->reader->probe(entry);
 }
 
 
-static cg_cc_t
-cg_geo_read(MMDB_entry_s *entry, const cg_geo_field_t *field)
-{
-    MMDB_entry_data_s  value;
-
-    if (!cg_geo_sound(MMDB_RECORD_TYPE_DATA, entry)
-        || MMDB_aget_value(entry, &value, field->path) != MMDB_SUCCESS
-        || !value.has_data
-        || value.type != MMDB_DATA_TYPE_UTF8_STRING)
-    {
-        return CG_CC_UNKNOWN;
-    }
-
-    return cg_country_parse((cg_str_t) { value.data_size,
-                                    (const uint8_t *) value.utf8_string });
-}
-
-
-static cg_cc_t
+static uint16_t
 cg_geo_recall(cg_geo_t *geo, MMDB_entry_s *entry)
 {
     cg_geo_memo_t  *memo;
@@ -358,11 +315,11 @@ cg_geo_recall(cg_geo_t *geo, MMDB_entry_s *entry)
     memo = &geo->memo[entry->offset * 2654435769u >> 22];
 
     if (memo->offset != entry->offset) {
-        memo->country = cg_geo_read(entry, geo->field);
+        memo->value = geo->reader->read(entry, geo->field);
         memo->offset = entry->offset;
     }
 
-    return memo->country;
+    return memo->value;
 }
 
 

@@ -27,6 +27,13 @@ static ngx_conf_enum_t  ngx_http_consent_unknown_values[] = {
 };
 
 
+static ngx_conf_enum_t  ngx_http_consent_anonymizer_values[] = {
+    { ngx_string("pass"), 0 },
+    { ngx_string("gate"), 1 },
+    { ngx_null_string, 0 }
+};
+
+
 static ngx_conf_enum_t  ngx_http_consent_on_error_values[] = {
     { ngx_string("open"), 0 },
     { ngx_string("closed"), 1 },
@@ -85,6 +92,13 @@ static ngx_command_t  ngx_http_consent_commands[] = {
       0,
       NULL },
 
+    { ngx_string("consent_anonymizer_db"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE12,
+      ngx_http_consent_anonymizer_db,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("consent_country"),
       NGX_HTTP_CONSENT_ANYWHERE|NGX_CONF_TAKE1,
       ngx_http_consent_country,
@@ -119,6 +133,13 @@ static ngx_command_t  ngx_http_consent_commands[] = {
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_consent_loc_conf_t, unknown_country),
       &ngx_http_consent_unknown_values },
+
+    { ngx_string("consent_anonymizer"),
+      NGX_HTTP_CONSENT_ANYWHERE|NGX_CONF_TAKE1,
+      ngx_http_consent_enum,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_consent_loc_conf_t, anonymizer),
+      &ngx_http_consent_anonymizer_values },
 
     { ngx_string("consent_subject"),
       NGX_HTTP_CONSENT_ANYWHERE|NGX_CONF_TAKE1,
@@ -332,6 +353,10 @@ ngx_http_consent_init_process(ngx_cycle_t *cycle)
 
     if (mcf->geo) {
         ngx_http_consent_geo_watch(mcf->geo, cycle);
+    }
+
+    if (mcf->anonymizers) {
+        ngx_http_consent_geo_watch(mcf->anonymizers, cycle);
     }
 
     if (mcf->cache

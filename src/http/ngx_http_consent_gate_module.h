@@ -55,9 +55,11 @@ typedef struct {
 } ngx_http_consent_purpose_t;
 
 
-/* A country database of the configuration, and its watch in a worker. */
+/* A database of the configuration, and its watch in a worker. */
 
 typedef struct {
+    const char                *directive;
+    cg_geo_t                *(*open)(const char *path, char *err);
     ngx_str_t                  path;
     ngx_msec_t                 reload;
     cg_geo_t                  *db;
@@ -70,7 +72,8 @@ typedef struct {
     ngx_consent_store_conf_t  *store;
     ngx_consent_store_t       *client;      /* of this worker */
     cg_keys_t                 *keys;
-    ngx_http_consent_geo_t    *geo;
+    ngx_http_consent_geo_t    *geo;         /* of countries */
+    ngx_http_consent_geo_t    *anonymizers;
     ngx_consent_cache_t       *cache;       /* NULL: none */
     ngx_http_consent_flights_t  *flights;   /* of this worker, with a cache */
     ngx_http_consent_counters_t  *counters;  /* shared; NULL: no store */
@@ -110,6 +113,7 @@ typedef struct {
     ngx_array_t               *require;         /* ngx_str_t: documents */
     ngx_array_t               *require_purpose; /* ngx_str_t */
     ngx_uint_t                 unknown_country; /* 1: gate */
+    ngx_uint_t                 anonymizer;      /* 1: gate */
     ngx_uint_t                 closed;          /* 1: on_error closed */
     ngx_uint_t                 refuse_status;
 
@@ -198,6 +202,7 @@ typedef struct {
     unsigned                      previous:1;    /* found by the old key */
     unsigned                      derived:1;
     unsigned                      classified:1;
+    unsigned                      anonymizer:1;    /* looked for */
     unsigned                      tagged:1;
     unsigned                      has_visitor:1;   /* a valid visitor id */
     unsigned                      gated:1;     /* subject by the gated cookie */
@@ -322,6 +327,9 @@ ngx_int_t ngx_http_consent_overridden(ngx_http_request_t *r,
 /* The country of the address, unless it is overridden. */
 ngx_int_t ngx_http_consent_place(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_http_consent_loc_conf_t *lcf);
+/* What the address is known as, looked for once; unless it is overridden. */
+cg_anonymizer_e ngx_http_consent_anonymizer(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
 
 
 /* ngx_http_consent_who.c */
@@ -523,6 +531,8 @@ char *ngx_http_consent_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 /* ngx_http_consent_geo.c */
 
 char *ngx_http_consent_geoip(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_consent_anonymizer_db(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 /* Starts the watch of the file in a worker. */
 void ngx_http_consent_geo_watch(ngx_http_consent_geo_t *geo,
     ngx_cycle_t *cycle);

@@ -6,6 +6,9 @@
 #include "ngx_http_consent_gate_module.h"
 
 
+static char *ngx_http_consent_geo_open(ngx_conf_t *cf,
+    ngx_http_consent_geo_t **where,
+    cg_geo_t *(*open)(const char *path, char *err));
 static void ngx_http_consent_geo_cleanup(void *data);
 static void ngx_http_consent_geo_timer(ngx_event_t *ev);
 
@@ -28,12 +31,30 @@ ngx_http_consent_geoip(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_consent_main_conf_t *mcf = conf;
 
+    return ngx_http_consent_geo_open(cf, &mcf->geo, cg_geo_open);
+}
+
+
+char *
+ngx_http_consent_anonymizer_db(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_consent_main_conf_t *mcf = conf;
+
+    return ngx_http_consent_geo_open(cf, &mcf->anonymizers,
+                                     cg_geo_open_anonymizers);
+}
+
+
+static char *
+ngx_http_consent_geo_open(ngx_conf_t *cf, ngx_http_consent_geo_t **where,
+    cg_geo_t *(*open)(const char *path, char *err))
+{
     char                     error[CG_GEO_ERROR];
     ngx_str_t               *value, s;
     ngx_pool_cleanup_t      *cln;
     ngx_http_consent_geo_t  *geo;
 
-    if (mcf->geo) {
+    if (*where) {
         return "is duplicate";
     }
 
@@ -46,6 +67,8 @@ ngx_http_consent_geoip(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_memzero(geo, sizeof(ngx_http_consent_geo_t));
 
     value = cf->args->elts;
+    geo->directive = (char *) value[0].data;
+    geo->open = open;
     geo->path = value[1];
     geo->reload = 60000;
 
@@ -59,8 +82,8 @@ ngx_http_consent_geoip(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             || geo->reload < 100)
         {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid parameter \"%V\" in "
-                               "\"consent_geoip\" directive", &value[2]);
+                               "invalid parameter \"%V\" in \"%V\" "
+                               "directive", &value[2], &value[0]);
             return NGX_CONF_ERROR;
         }
     }
@@ -69,16 +92,16 @@ ngx_http_consent_geoip(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    geo->db = cg_geo_open((char *) geo->path.data, error);
+    geo->db = open((char *) geo->path.data, error);
 
     if (geo->db == NULL) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"consent_geoip\": %s",
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"%V\": %s", &value[0],
                            error);
         return NGX_CONF_ERROR;
     }
 
     cln->handler = ngx_http_consent_geo_cleanup;
-    mcf->geo = geo;
+    *where = geo;
 
     return NGX_CONF_OK;
 }
@@ -116,23 +139,23 @@ ngx_http_consent_geo_timer(ngx_event_t *ev)
         return;
     }
 
-    db = cg_geo_open((char *) geo->path.data, error);
+    db = geo->open((char *) geo->path.data, error);
 
     if (db == NULL) {
 
         if (!geo->failed) {
             geo->failed = 1;
             ngx_log_error(NGX_LOG_ERR, ev->log, 0,
-                          "consent_geoip: %s; the old database is kept",
-                          error);
+                          "%s: %s; the old database is kept",
+                          geo->directive, error);
         }
 
         return;
     }
 
     ngx_log_error(NGX_LOG_NOTICE, ev->log, 0,
-                  "consent_geoip: \"%V\" is replaced, built at %L",
-                  &geo->path, cg_geo_epoch(db));
+                  "%s: \"%V\" is replaced, built at %L",
+                  geo->directive, &geo->path, cg_geo_epoch(db));
 
     cg_geo_close(geo->db);
     geo->db = db;

@@ -210,6 +210,10 @@ ngx_http_consent_prepare(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
         return NGX_OK;
     }
 
+    if (lcf->settings.gate_anonymizer) {
+        (void) ngx_http_consent_anonymizer(r, ctx);
+    }
+
     if (ngx_http_consent_stranger(ctx, lcf)) {
         return NGX_OK;
     }
@@ -260,7 +264,7 @@ ngx_http_consent_stranger(ngx_http_consent_ctx_t *ctx,
            && s->purposes == 0
            && facts->country != CG_CC_UNKNOWN
            && facts->country < CG_CC_ANONYMIZER
-           && !facts->anonymizer
+           && !(facts->anonymizer && s->gate_anonymizer)
            && !cg_territory_has(&s->territory, facts->country);
 }
 

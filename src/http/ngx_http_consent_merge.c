@@ -192,6 +192,7 @@ ngx_http_consent_create_loc_conf(ngx_conf_t *cf)
     lcf->require = NGX_CONF_UNSET_PTR;
     lcf->require_purpose = NGX_CONF_UNSET_PTR;
     lcf->unknown_country = NGX_CONF_UNSET_UINT;
+    lcf->anonymizer = NGX_CONF_UNSET_UINT;
     lcf->closed = NGX_CONF_UNSET_UINT;
     lcf->refuse_status = NGX_CONF_UNSET_UINT;
     lcf->exempt = NGX_CONF_UNSET_PTR;
@@ -231,6 +232,7 @@ ngx_http_consent_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_ptr_value(conf->require_purpose, prev->require_purpose,
                              NULL);
     ngx_conf_merge_uint_value(conf->unknown_country, prev->unknown_country, 0);
+    ngx_conf_merge_uint_value(conf->anonymizer, prev->anonymizer, 0);
     ngx_conf_merge_uint_value(conf->closed, prev->closed, 0);
     ngx_conf_merge_uint_value(conf->refuse_status, prev->refuse_status,
                               NGX_HTTP_FORBIDDEN);
@@ -247,6 +249,7 @@ ngx_http_consent_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     s->mode = CG_MODE_ON;
     s->closed = conf->closed;
     s->gate_unknown = conf->unknown_country;
+    s->gate_anonymizer = conf->anonymizer;
 
     return ngx_http_consent_check(cf, conf);
 }

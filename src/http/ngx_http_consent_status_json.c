@@ -10,6 +10,8 @@ static void ngx_http_consent_member(cg_out_t *out, const char *name,
     uint64_t n);
 static void ngx_http_consent_object(cg_out_t *out, const char *name,
     const char **names, ngx_atomic_t *n, ngx_uint_t count);
+static void ngx_http_consent_json_database(cg_out_t *out, const char *name,
+    ngx_http_consent_geo_t *geo);
 static void ngx_http_consent_json_decisions(ngx_http_consent_report_t *report);
 static void ngx_http_consent_json_latency(ngx_http_consent_report_t *report);
 static void ngx_http_consent_json_documents(ngx_http_consent_report_t *report);
@@ -103,18 +105,32 @@ ngx_http_consent_status_json(ngx_http_consent_report_t *report)
     ngx_http_consent_member(out, "overrides", sum->overrides);
     ngx_http_consent_member(out, "overrides_ignored", sum->overrides_ignored);
 
-    if (mcf->geo) {
-        cg_out_str(out, cg_str(",\"database\":{\"type\":"));
-        cg_out_json(out, (cg_str_t) { ngx_strlen(cg_geo_type(mcf->geo->db)),
-                                      (const uint8_t *)
-                                      cg_geo_type(mcf->geo->db) });
-        ngx_http_consent_member(out, "built", cg_geo_epoch(mcf->geo->db));
-        cg_out_str(out, cg_str("}"));
-    }
-
+    ngx_http_consent_json_database(out, "database", mcf->geo);
+    ngx_http_consent_json_database(out, "anonymizers", mcf->anonymizers);
     ngx_http_consent_json_documents(report);
 
     cg_out_str(out, cg_str("}\n"));
+}
+
+
+static void
+ngx_http_consent_json_database(cg_out_t *out, const char *name,
+    ngx_http_consent_geo_t *geo)
+{
+    const char  *type;
+
+    if (geo == NULL) {
+        return;
+    }
+
+    type = cg_geo_type(geo->db);
+
+    cg_out_str(out, cg_str(",\""));
+    cg_out_bytes(out, name, ngx_strlen(name));
+    cg_out_str(out, cg_str("\":{\"type\":"));
+    cg_out_json(out, (cg_str_t) { ngx_strlen(type), (const uint8_t *) type });
+    ngx_http_consent_member(out, "built", cg_geo_epoch(geo->db));
+    cg_out_str(out, cg_str("}"));
 }
 
 

@@ -161,6 +161,13 @@ ngx_http_consent_status_text(ngx_http_consent_report_t *report)
                              cg_geo_epoch(mcf->geo->db));
     }
 
+    if (mcf->anonymizers) {
+        ngx_http_consent_one(out, "anonymizers_build_timestamp_seconds",
+                             "gauge",
+                             "When the database of anonymizers was built.",
+                             cg_geo_epoch(mcf->anonymizers->db));
+    }
+
     ngx_http_consent_text_documents(report);
 }
 

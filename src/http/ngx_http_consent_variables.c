@@ -25,6 +25,9 @@ static void ngx_http_consent_v_country(ngx_http_request_t *r,
 static void ngx_http_consent_v_source(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_http_consent_main_conf_t *mcf,
     cg_out_t *out);
+static void ngx_http_consent_v_anonymizer(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_http_consent_main_conf_t *mcf,
+    cg_out_t *out);
 static void ngx_http_consent_v_subject(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_http_consent_main_conf_t *mcf,
     cg_out_t *out);
@@ -70,6 +73,10 @@ static ngx_http_variable_t  ngx_http_consent_vars[] = {
 
     { ngx_string("consent_country_source"), NULL, ngx_http_consent_variable,
       (uintptr_t) ngx_http_consent_v_source,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("consent_anonymizer"), NULL, ngx_http_consent_variable,
+      (uintptr_t) ngx_http_consent_v_anonymizer,
       NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("consent_subject"), NULL, ngx_http_consent_variable,
@@ -273,6 +280,18 @@ ngx_http_consent_v_source(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
 {
     if (ctx && ctx->done && ctx->mode != CG_MODE_OFF) {
         cg_out_str(out, cg_source_name(ctx->decision.source));
+    }
+}
+
+
+static void
+ngx_http_consent_v_anonymizer(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_http_consent_main_conf_t *mcf,
+    cg_out_t *out)
+{
+    if (ctx && ctx->gathered) {
+        cg_out_str(out,
+               cg_anonymizer_name(ngx_http_consent_anonymizer(r->main, ctx)));
     }
 }
 

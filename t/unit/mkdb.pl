@@ -17,7 +17,9 @@ my $dir = shift or die "usage: mkdb.pl DIR\n";
 my %types = (
 	autonomous_system_number => 'uint32',
 	geoname_id => 'uint32',
-	is_anonymous => 'boolean',
+	(map { $_ => 'boolean' } qw/is_anonymous is_anonymous_vpn
+		is_hosting_provider is_public_proxy is_residential_proxy
+		is_tor_exit_node/),
 	is_in_european_union => 'boolean',
 	map { $_ => 'map' } qw/continent country names registered_country/,
 );
@@ -49,6 +51,7 @@ sub write_db {
 	my ($name, $networks, %opts) = @_;
 
 	my $flat = delete $opts{country};
+	my $flags = delete $opts{flags};
 	my $tree = MaxMind::DB::Writer::Tree->new(
 		ip_version => 6,
 		record_size => 24,
@@ -58,6 +61,7 @@ sub write_db {
 		remove_reserved_networks => 0,
 		map_key_type_callback => sub {
 			return $flat if defined $flat && $_[0] eq 'country';
+			return $flags if defined $flags && !ref $_[1];
 			return $types{$_[0]} || 'utf8_string';
 		},
 		%opts,
@@ -143,6 +147,52 @@ write_db('many', [
 		=> { country => { iso_code => $_ % 2 ? 'DE' : 'US',
 			geoname_id => $_ } } } 0 .. 5000
 ]);
+
+
+# Anonymizers: MaxMind writes only what is true.
+
+write_db('flags', [
+	'::192.0.2.0/128' => {},
+	'::192.0.2.1/128' => { is_anonymous => 1 },
+	'::192.0.2.2/128' => { is_anonymous => 1, is_hosting_provider => 1 },
+	'::192.0.2.4/128' => { is_anonymous => 1, is_public_proxy => 1 },
+	'::192.0.2.5/128' => { is_public_proxy => 1,
+		is_residential_proxy => 1 },
+	'::192.0.2.6/128' => { is_anonymous => 1, is_anonymous_vpn => 1,
+		is_hosting_provider => 1 },
+	'::192.0.2.7/128' => { is_anonymous => 1, is_anonymous_vpn => 1,
+		is_hosting_provider => 1, is_tor_exit_node => 1 },
+	'2001:db8:1::/48' => { is_tor_exit_node => 1 },
+]);
+
+# IPinfo: all of them, as text or not
+for my $type ('boolean', 'utf8_string') {
+	my ($yes, $no) = $type eq 'boolean' ? (1, 0) : ('true', '');
+	my $flags = sub {
+		my %true = map { $_ => 1 } @_;
+		return { map { ($_ => $true{$_} ? $yes : $no) }
+			qw/hosting proxy relay tor vpn/ };
+	};
+
+	write_db("privacy-$type", [
+		'::192.0.2.0/128' => $flags->(),
+		'::192.0.2.1/128' => $flags->(),
+		'::192.0.2.2/128' => $flags->('hosting'),
+		'::192.0.2.3/128' => $flags->(qw/hosting relay/),
+		'::192.0.2.4/128' => $flags->('proxy'),
+		'::192.0.2.6/128' => $flags->(qw/vpn proxy hosting/),
+		'::192.0.2.7/128' => $flags->(qw/vpn tor/),
+		'2001:db8:1::/48' => $flags->('tor'),
+	], flags => $type);
+}
+
+# text that says neither yes nor no, and a number
+write_db('opinions', [
+	'::192.0.2.0/128' => { proxy => 'maybe', vpn => 'TRUE', tor => 'yes' },
+]);
+write_db('numbers', [
+	'::192.0.2.0/128' => { proxy => 1, vpn => 1, tor => 0 },
+], flags => 'uint32');
 
 
 # What has no country.

@@ -277,7 +277,7 @@ static const row_t  rows[] = {
       { .country = US, FOUND(lives_us_seen) }, { .remember_days = 180 },
       END(PASS, OUTSIDE), OUT(ADDRESS) },
     { "residence outside cancels anonymizer",
-      { .country = US, .anonymizer = true, FOUND(lives_us) },
+      { .country = US, .anonymizer = CG_ANONYMIZER_VPN, FOUND(lives_us) },
       { .gate_anonymizer = true }, END(PASS, OUTSIDE), OUT(ADDRESS) },
     { "residence outside cancels unknown", { FOUND(lives_us) },
       { .gate_unknown = true }, END(PASS, UNKNOWN_COUNTRY), OUT(UNKNOWN) },
@@ -306,7 +306,7 @@ static const row_t  rows[] = {
     { "no history", { .country = US, FOUND(empty) },
       { .remember_days = UINT32_MAX }, END(PASS, OUTSIDE), OUT(ADDRESS) },
     { "history before anonymizer",
-      { .country = US, .anonymizer = true, FOUND(seen_today) },
+      { .country = US, .anonymizer = CG_ANONYMIZER_VPN, FOUND(seen_today) },
       { .remember_days = 180, .gate_anonymizer = true },
       END(PAGE, MISSING), IN(HISTORY), .missing = ALL_DOCS },
     { "history, all accepted", { .country = US, FOUND(seen_whole) },
@@ -314,15 +314,15 @@ static const row_t  rows[] = {
 
     /* anonymizers */
 
-    { "anonymizer", { .country = US, .anonymizer = true },
+    { "anonymizer", { .country = US, .anonymizer = CG_ANONYMIZER_VPN },
       END(PASS, OUTSIDE), OUT(ADDRESS) },
-    { "anonymizer gated", { .country = US, .anonymizer = true },
+    { "anonymizer gated", { .country = US, .anonymizer = CG_ANONYMIZER_VPN },
       { .gate_anonymizer = true }, END(PAGE, MISSING), IN(ANONYMIZER),
       .missing = ALL_DOCS },
-    { "anonymizer inside", { .country = DE, .anonymizer = true },
+    { "anonymizer inside", { .country = DE, .anonymizer = CG_ANONYMIZER_VPN },
       { .gate_anonymizer = true }, END(PAGE, MISSING), IN(ADDRESS),
       .missing = ALL_DOCS },
-    { "anonymizer before unknown", { .anonymizer = true },
+    { "anonymizer before unknown", { .anonymizer = CG_ANONYMIZER_VPN },
       { .gate_anonymizer = true, .gate_unknown = true },
       END(PAGE, MISSING), IN(ANONYMIZER), .missing = ALL_DOCS },
     { "A1", { .country = CG_CC_ANONYMIZER }, END(PASS, UNKNOWN_COUNTRY),
@@ -344,9 +344,13 @@ static const row_t  rows[] = {
     { "override outside, residence and history inside",
       { .country = US, .overridden = true, FOUND(lives_de_seen) },
       { .remember_days = 180 }, END(PASS, OUTSIDE), OUT(OVERRIDE) },
-    { "override outside, tester behind a VPN",
-      { .country = US, .overridden = true, .anonymizer = true },
-      { .gate_anonymizer = true }, END(PASS, OUTSIDE), OUT(OVERRIDE) },
+    { "override with a VPN outside",
+      { .country = US, .overridden = true, .anonymizer = CG_ANONYMIZER_VPN },
+      {0}, END(PASS, OUTSIDE), OUT(OVERRIDE) },
+    { "override with a VPN outside, gated",
+      { .country = US, .overridden = true, .anonymizer = CG_ANONYMIZER_VPN },
+      { .gate_anonymizer = true }, END(PAGE, MISSING), IN(OVERRIDE),
+      .missing = ALL_DOCS },
     { "override as a VPN visitor",
       { .country = CG_CC_ANONYMIZER, .overridden = true },
       END(PASS, UNKNOWN_COUNTRY), OUT(OVERRIDE) },
@@ -998,7 +1002,7 @@ any_facts(cg_facts_t *f, uint32_t *x, const cg_record_t *record,
                                               : next(x) % 4;
     f->country = places[next(x) % N(places)];
     f->overridden = next(x) % 8 == 0;
-    f->anonymizer = next(x) % 8 == 0;
+    f->anonymizer = next(x) % 8 ? 0 : next(x) % CG_ANONYMIZERS;
     f->subrequest = next(x) % 32 == 0;
     f->preflight = next(x) % 32 == 0;
     f->error_page = next(x) % 32 == 0;

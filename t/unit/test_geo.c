@@ -57,16 +57,11 @@ open_db(const char *name)
 }
 
 
-/* The code of an address: "" when it is unknown. */
-
-static const char *
-country(cg_geo_t *geo, const char *address)
+static const struct sockaddr *
+sockaddr_of(const char *address)
 {
-    size_t                   len;
-    static char              code[3];
-    struct sockaddr_in       sin;
-    struct sockaddr_in6      sin6;
-    const struct sockaddr   *sa;
+    static struct sockaddr_in   sin;
+    static struct sockaddr_in6  sin6;
 
     memset(&sin, 0, sizeof(sin));
     memset(&sin6, 0, sizeof(sin6));
@@ -74,18 +69,36 @@ country(cg_geo_t *geo, const char *address)
     if (strchr(address, ':') != NULL) {
         sin6.sin6_family = AF_INET6;
         assert_int_equal(inet_pton(AF_INET6, address, &sin6.sin6_addr), 1);
-        sa = (struct sockaddr *) &sin6;
-
-    } else {
-        sin.sin_family = AF_INET;
-        assert_int_equal(inet_pton(AF_INET, address, &sin.sin_addr), 1);
-        sa = (struct sockaddr *) &sin;
+        return (struct sockaddr *) &sin6;
     }
 
-    len = cg_country_code(cg_geo_country(geo, sa), (uint8_t *) code);
+    sin.sin_family = AF_INET;
+    assert_int_equal(inet_pton(AF_INET, address, &sin.sin_addr), 1);
+
+    return (struct sockaddr *) &sin;
+}
+
+
+/* The code of an address: "" when it is unknown. */
+
+static const char *
+country(cg_geo_t *geo, const char *address)
+{
+    size_t       len;
+    static char  code[3];
+
+    len = cg_country_code(cg_geo_country(geo, sockaddr_of(address)),
+                          (uint8_t *) code);
     code[len] = '\0';
 
     return code;
+}
+
+
+static cg_anonymizer_e
+anonymizer(cg_geo_t *geo, const char *address)
+{
+    return cg_geo_anonymizer(geo, sockaddr_of(address));
 }
 
 
@@ -188,6 +201,73 @@ test_other_families_are_unknown(void **state)
     assert_int_equal(cg_geo_country(geo, (struct sockaddr *) &sun),
                      CG_CC_UNKNOWN);
     cg_geo_close(geo);
+}
+
+
+/* By the last byte of the address; 8 has no record. */
+
+static void
+test_kinds_of_anonymizers(void **state)
+{
+    static const struct {
+        const char       *name;
+        const char       *field;
+        cg_anonymizer_e   kinds[9];
+    } cases[] = {
+        { "flags.mmdb", "is_anonymous",
+          { CG_ANONYMIZER_NONE, CG_ANONYMIZER_ANONYMOUS, CG_ANONYMIZER_HOSTING,
+            CG_ANONYMIZER_NONE, CG_ANONYMIZER_PROXY,
+            CG_ANONYMIZER_RESIDENTIAL_PROXY, CG_ANONYMIZER_VPN,
+            CG_ANONYMIZER_TOR, CG_ANONYMIZER_NONE } },
+        { "privacy-boolean.mmdb", "vpn",
+          { CG_ANONYMIZER_NONE, CG_ANONYMIZER_NONE, CG_ANONYMIZER_HOSTING,
+            CG_ANONYMIZER_RELAY, CG_ANONYMIZER_PROXY, CG_ANONYMIZER_NONE,
+            CG_ANONYMIZER_VPN, CG_ANONYMIZER_TOR, CG_ANONYMIZER_NONE } },
+        { "privacy-utf8_string.mmdb", "vpn",
+          { CG_ANONYMIZER_NONE, CG_ANONYMIZER_NONE, CG_ANONYMIZER_HOSTING,
+            CG_ANONYMIZER_RELAY, CG_ANONYMIZER_PROXY, CG_ANONYMIZER_NONE,
+            CG_ANONYMIZER_VPN, CG_ANONYMIZER_TOR, CG_ANONYMIZER_NONE } }
+    };
+    char       err[CG_GEO_ERROR], address[32];
+    cg_geo_t  *geo;
+
+    (void) state;
+
+    for (size_t i = 0; i < N(cases); i++) {
+        geo = cg_geo_open_anonymizers(path_of(cases[i].name), err);
+        assert_non_null(geo);
+        assert_string_equal(cg_geo_field(geo), cases[i].field);
+
+        for (int n = 0; n < 9; n++) {
+            snprintf(address, sizeof(address), "192.0.2.%d", n);
+            assert_int_equal(anonymizer(geo, address), cases[i].kinds[n]);
+        }
+
+        assert_int_equal(anonymizer(geo, "2001:db8:1::1"), CG_ANONYMIZER_TOR);
+        assert_int_equal(anonymizer(geo, "2001:db8:2::1"), CG_ANONYMIZER_NONE);
+        cg_geo_close(geo);
+    }
+}
+
+
+static void
+test_a_database_without_anonymizers_is_refused(void **state)
+{
+    static const char *const  names[] = {
+        "nested.mmdb", "asn.mmdb", "continent.mmdb", "opinions.mmdb",
+        "numbers.mmdb"
+    };
+    char  err[CG_GEO_ERROR];
+
+    (void) state;
+
+    for (size_t i = 0; i < N(names); i++) {
+        assert_null(cg_geo_open_anonymizers(path_of(names[i]), err));
+        assert_non_null(strstr(err, path_of(names[i])));
+        assert_non_null(strstr(err, "has no anonymizers: looked for "
+                                    "\"is_anonymous\""));
+        assert_non_null(strstr(err, "\"vpn\" and \"tor\""));
+    }
 }
 
 
@@ -522,6 +602,8 @@ main(void)
         cmocka_unit_test(test_a_mapped_address_is_the_ipv4_address),
         cmocka_unit_test(test_an_ipv4_database_knows_no_ipv6),
         cmocka_unit_test(test_other_families_are_unknown),
+        cmocka_unit_test(test_kinds_of_anonymizers),
+        cmocka_unit_test(test_a_database_without_anonymizers_is_refused),
         cmocka_unit_test(test_the_field_is_found),
         cmocka_unit_test(test_the_shortcut_finds_what_the_library_finds),
         cmocka_unit_test(test_more_records_than_are_remembered),

@@ -59,6 +59,7 @@ sub standard_networks () {
 sub make_mmdb ($dir, $networks, %options) {
     my $text = JSON::PP->new->canonical->encode([$networks, \%options]);
     my $path = "$dir/" . sha1_hex($text) . '.mmdb';
+    my %type = (%TYPE, %{ delete $options{types} // {} });
 
     return $path if -e $path;
 
@@ -72,7 +73,7 @@ sub make_mmdb ($dir, $networks, %options) {
         remove_reserved_networks => 0,
         %options,
         map_key_type_callback    => sub ($key, $value) {
-            return ref $value ? 'map' : $TYPE{$key} // 'utf8_string';
+            return ref $value ? 'map' : $type{$key} // 'utf8_string';
         },
     );
 
@@ -99,7 +100,8 @@ ConsentGate::Geo - country databases for tests
 
 C<make_mmdb($dir, { '192.0.2.0/24' =E<gt> { country =E<gt> { iso_code =E<gt>
 'DE' } } }, %options)> writes a database once for each content; options are
-those of L<MaxMind::DB::Writer::Tree>.
+those of L<MaxMind::DB::Writer::Tree>, and C<types>: of fields that are no
+strings.
 
 In the standard database each country has a network 10.N.0.0/16 and one
 2001:db8:N::/48: C<address_of('IS')>, C<address_of('IS', 6)>; C<'none'> has
