@@ -11,6 +11,14 @@ my $t = ConsentGate::Test->new;
 $t->write_file('password', "secret\n", 0600);
 $t->write_file('empty', '', 0600);
 $t->write_file('long', 'x' x 2000, 0600);
+
+for (['other.key'], ['locked.key', '-aes128', '-pass', 'pass:secret']) {
+    my ($name, @options) = @$_;
+
+    system('openssl', 'genpkey', '-algorithm', 'EC', '-pkeyopt',
+        'ec_paramgen_curve:P-256', '-out', $t->dir . "/$name", @options) == 0
+        or die "openssl: $?\n";
+}
 mkdir $t->dir . '/directory';
 
 # What a configuration is made of. A case replaces a part, or adds some.
@@ -306,6 +314,43 @@ setting('nonsense 1', '"nonsense"');
 setting('Timeout 1s', '"Timeout"');
 setting('timeout', '"timeout"', 'number of arguments');
 setting('timeout 1s 2s', '"timeout"', 'number of arguments');
+setting_values('tls', qw(yes ON ''));
+setting('tls off; tls on', 'tls', 'duplicate');
+setting('tls on', qr/"tls on".*"server unix:/, 'Unix socket');
+setting("$_ /x", $_, '/x', '"tls on"')
+    for qw(tls_trusted_certificate tls_server_name);
+setting("tls on; $_->[0] /x", qr/"$_->[0] \S*x" without "$_->[1]"/)
+    for [qw(tls_certificate tls_certificate_key)],
+        [qw(tls_certificate_key tls_certificate)];
+setting('tls_certificate /x; tls_certificate_key /x',
+    qr/"tls_certificate .*" without "tls on"/);
+setting_values($_, "''")
+    for qw(tls_server_name tls_trusted_certificate tls_certificate
+    tls_certificate_key);
+setting('tls_server_name a; tls_server_name b', 'tls_server_name',
+    'duplicate');
+setting('tls_certificate a; tls_certificate b', 'tls_certificate',
+    'duplicate');
+
+# With a server that may have it.
+sub tls_setting ($text, @named) {
+    refused("consent_store: tls on; $text",
+        { store => "consent_store { server 127.0.0.1; tls on; $text; }" },
+        'consent_store', @named);
+    return;
+}
+
+tls_setting("tls_trusted_certificate $_->[0]", 'tls_trusted_certificate',
+    $_->[0] =~ s{.*/}{}r, 'SSL')
+    for ['%%DIR%%/none.pem'], ['%%DIR%%/empty'];
+tls_setting("tls_certificate %%CERT%%; tls_certificate_key $_",
+    qr/"tls_certificate_key \S+" in "consent_store" cannot be used/)
+    for '%%DIR%%/none.key', '%%CERT%%', '%%DIR%%/other.key',
+        '%%DIR%%/locked.key';
+tls_setting("tls_certificate $_; tls_certificate_key %%CERTKEY%%",
+    qr/"tls_certificate \S+" in "consent_store" cannot be used/)
+    for '%%DIR%%/none.crt', '%%CERTKEY%%', '%%KEYS%%';
+
 setting_values('topology', qw(cluster sentinel ring ''));
 setting_values('username', "''", 'x' x 256);
 setting('username gate', 'username', 'gate', 'password_file');

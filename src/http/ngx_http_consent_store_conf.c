@@ -36,8 +36,16 @@ static char *ngx_http_consent_store_msec(ngx_conf_t *cf,
     ngx_consent_store_conf_t *conf, ngx_str_t *value, ngx_uint_t offset);
 static char *ngx_http_consent_store_time(ngx_conf_t *cf,
     ngx_consent_store_conf_t *conf, ngx_str_t *value, ngx_uint_t offset);
+static char *ngx_http_consent_store_flag(ngx_conf_t *cf,
+    ngx_consent_store_conf_t *conf, ngx_str_t *value, ngx_uint_t offset);
+static char *ngx_http_consent_store_path(ngx_conf_t *cf,
+    ngx_consent_store_conf_t *conf, ngx_str_t *value, ngx_uint_t offset);
 static char *ngx_http_consent_store_defaults(ngx_conf_t *cf,
     ngx_consent_store_conf_t *conf);
+static char *ngx_http_consent_store_tls(ngx_conf_t *cf,
+    ngx_consent_store_conf_t *conf);
+static ngx_uint_t ngx_http_consent_store_lone(ngx_conf_t *cf, const char *name,
+    ngx_str_t *value, const char *other);
 
 
 #define ngx_http_consent_offset(field)                                        \
@@ -63,6 +71,16 @@ static ngx_http_consent_setting_t  ngx_http_consent_settings[] = {
       ngx_http_consent_offset(retention) },
     { ngx_string("proof"), ngx_http_consent_store_time,
       ngx_http_consent_offset(proof) },
+    { ngx_string("tls"), ngx_http_consent_store_flag,
+      ngx_http_consent_offset(tls) },
+    { ngx_string("tls_trusted_certificate"), ngx_http_consent_store_path,
+      ngx_http_consent_offset(tls_trusted_certificate) },
+    { ngx_string("tls_server_name"), ngx_http_consent_store_str,
+      ngx_http_consent_offset(tls_server_name) },
+    { ngx_string("tls_certificate"), ngx_http_consent_store_path,
+      ngx_http_consent_offset(tls_certificate) },
+    { ngx_string("tls_certificate_key"), ngx_http_consent_store_path,
+      ngx_http_consent_offset(tls_certificate_key) },
     { ngx_null_string, NULL, 0 }
 };
 
@@ -98,6 +116,7 @@ ngx_http_consent_store(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     store->write_timeout = NGX_CONF_UNSET_MSEC;
     store->retention = NGX_CONF_UNSET;
     store->proof = NGX_CONF_UNSET;
+    store->tls = NGX_CONF_UNSET;
     store->log = &cf->cycle->new_log;
 
     mcf->store = store;
@@ -401,6 +420,55 @@ ngx_http_consent_store_time(ngx_conf_t *cf, ngx_consent_store_conf_t *conf,
 
 
 static char *
+ngx_http_consent_store_flag(ngx_conf_t *cf, ngx_consent_store_conf_t *conf,
+    ngx_str_t *value, ngx_uint_t offset)
+{
+    ngx_flag_t  *field;
+
+    field = (ngx_flag_t *) ((u_char *) conf + offset);
+
+    if (*field != NGX_CONF_UNSET) {
+        return "is duplicate";
+    }
+
+    if (ngx_strcmp(value->data, "on") == 0) {
+        *field = 1;
+
+    } else if (ngx_strcmp(value->data, "off") == 0) {
+        *field = 0;
+
+    } else {
+        return "is neither \"on\" nor \"off\"";
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_consent_store_path(ngx_conf_t *cf, ngx_consent_store_conf_t *conf,
+    ngx_str_t *value, ngx_uint_t offset)
+{
+    ngx_str_t  *field;
+
+    field = (ngx_str_t *) ((u_char *) conf + offset);
+
+    if (field->data) {
+        return "is duplicate";
+    }
+
+    if (value->len == 0) {
+        return "is no path";
+    }
+
+    *field = *value;
+
+    return ngx_conf_full_name(cf->cycle, field, 1) == NGX_OK
+           ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+static char *
 ngx_http_consent_store_defaults(ngx_conf_t *cf, ngx_consent_store_conf_t *conf)
 {
     if (conf->servers.nelts == 0) {
@@ -426,6 +494,69 @@ ngx_http_consent_store_defaults(ngx_conf_t *cf, ngx_consent_store_conf_t *conf)
     ngx_conf_init_msec_value(conf->write_timeout, 1000);
     ngx_conf_init_value(conf->retention, 400 * 86400);
     ngx_conf_init_value(conf->proof, 6 * 365 * 86400);
+    ngx_conf_init_value(conf->tls, 0);
+
+    return ngx_http_consent_store_tls(cf, conf);
+}
+
+
+/* What belongs together, and where TLS cannot be. */
+
+static char *
+ngx_http_consent_store_tls(ngx_conf_t *cf, ngx_consent_store_conf_t *conf)
+{
+    ngx_uint_t             i;
+    const char            *on;
+    ngx_consent_server_t  *server;
+
+    on = conf->tls ? NULL : "tls on";
+
+    if (ngx_http_consent_store_lone(cf, "tls_trusted_certificate",
+                                    &conf->tls_trusted_certificate, on)
+        || ngx_http_consent_store_lone(cf, "tls_server_name",
+                                       &conf->tls_server_name, on)
+        || ngx_http_consent_store_lone(cf, "tls_certificate",
+                                       &conf->tls_certificate,
+                                       conf->tls_certificate_key.len
+                                       ? on : "tls_certificate_key")
+        || ngx_http_consent_store_lone(cf, "tls_certificate_key",
+                                       &conf->tls_certificate_key,
+                                       conf->tls_certificate.len
+                                       ? on : "tls_certificate"))
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    server = conf->servers.elts;
+
+    for (i = 0; conf->tls && i < conf->servers.nelts; i++) {
+
+        if (server[i].addr.sockaddr->sa_family == AF_UNIX) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"tls on\" in \"consent_store\" with "
+                               "\"server %V\": Redis has no TLS on a Unix "
+                               "socket", &server[i].name);
+            return NGX_CONF_ERROR;
+        }
+    }
 
     return NGX_CONF_OK;
+}
+
+
+/* True if a setting has a value and the other one, which it needs, is not. */
+
+static ngx_uint_t
+ngx_http_consent_store_lone(ngx_conf_t *cf, const char *name,
+    ngx_str_t *value, const char *other)
+{
+    if (value->len == 0 || other == NULL) {
+        return 0;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "\"%s %V\" without \"%s\" in \"consent_store\"",
+                       name, value, other);
+
+    return 1;
 }

@@ -85,7 +85,7 @@ ngx_consent_breaker_fail(ngx_consent_conn_t *conn, ngx_uint_t failures)
         ngx_consent_breaker_down(conn);
     }
 
-    if (conn->fault.kind == NGX_CONSENT_FAULT_DENIED) {
+    if (ngx_consent_fault_lasting(conn->fault.kind)) {
         breaker->probe = (ngx_current_msec + NGX_CONSENT_BACKOFF_DENIED) | 1;
     }
 

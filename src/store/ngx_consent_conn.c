@@ -7,14 +7,17 @@
 
 
 /*
- * idle -> connecting -> handshake -> ready; a failure leads to backoff and
- * from there to connecting again (ngx_consent_retry.c). All I/O goes through
- * the functions of the connection, so that TLS can take their place between
- * the first two. What finds a fault notes it and returns NGX_ERROR; the event
- * handlers alone call ngx_consent_conn_fail(), which closes.
+ * idle -> connecting -> tls -> handshake -> ready; a failure leads to backoff
+ * and from there to connecting again (ngx_consent_retry.c). All I/O goes
+ * through the functions of the connection, so that TLS can take their place.
+ * What finds a fault notes it and returns NGX_ERROR; the event handlers alone
+ * call ngx_consent_conn_fail(), which closes.
  */
 
 static ngx_int_t ngx_consent_conn_connected(ngx_consent_conn_t *conn);
+static ngx_int_t ngx_consent_conn_begin(ngx_consent_conn_t *conn);
+static ngx_int_t ngx_consent_conn_tls(ngx_consent_conn_t *conn);
+static ngx_int_t ngx_consent_conn_advance(ngx_consent_conn_t *conn);
 static ngx_int_t ngx_consent_conn_handshake(ngx_consent_conn_t *conn);
 static void ngx_consent_conn_ready(ngx_consent_conn_t *conn);
 static void ngx_consent_conn_read(ngx_event_t *rev);
@@ -63,6 +66,8 @@ ngx_consent_conn_destroy(ngx_consent_conn_t *conn)
     ngx_consent_conn_close(conn, NGX_CONSENT_STORE_DOWN);
 
     conn->state = NGX_CONSENT_CONN_IDLE;
+
+    ngx_consent_tls_done(conn);
 
     if (conn->timer.timer_set) {
         ngx_del_timer(&conn->timer);
@@ -123,8 +128,27 @@ ngx_consent_conn_connect(ngx_consent_conn_t *conn, ngx_uint_t wait)
 
     ngx_consent_conn_wake(conn, conn->until);
 
-    if (rc == NGX_OK && ngx_consent_conn_handshake(conn) != NGX_OK) {
+    if (rc == NGX_OK && ngx_consent_conn_begin(conn) != NGX_OK) {
         ngx_consent_conn_fail(conn);
+    }
+}
+
+
+/* An event before our own handshake. */
+
+static ngx_int_t
+ngx_consent_conn_advance(ngx_consent_conn_t *conn)
+{
+    switch (conn->state) {
+
+    case NGX_CONSENT_CONN_CONNECTING:
+        return ngx_consent_conn_connected(conn);
+
+    case NGX_CONSENT_CONN_TLS:
+        return ngx_consent_conn_tls(conn);
+
+    default:
+        return NGX_OK;
     }
 }
 
@@ -151,7 +175,50 @@ ngx_consent_conn_connected(ngx_consent_conn_t *conn)
                                  "connect() failed");
     }
 
-    return ngx_consent_conn_handshake(conn);
+    return ngx_consent_conn_begin(conn);
+}
+
+
+static ngx_int_t
+ngx_consent_conn_begin(ngx_consent_conn_t *conn)
+{
+    if (ngx_tcp_nodelay(conn->connection) != NGX_OK) {
+        return ngx_consent_fault(conn, NGX_CONSENT_FAULT_HANDSHAKE, 0,
+                                 "setsockopt() failed");
+    }
+
+    if (conn->node->store->conf->ssl == NULL) {
+        return ngx_consent_conn_handshake(conn);
+    }
+
+    conn->state = NGX_CONSENT_CONN_TLS;
+
+    if (ngx_consent_tls_start(conn) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_consent_conn_tls(conn);
+}
+
+
+static ngx_int_t
+ngx_consent_conn_tls(ngx_consent_conn_t *conn)
+{
+    ngx_int_t          rc;
+    ngx_connection_t  *c;
+
+    rc = ngx_consent_tls_handshake(conn);
+
+    if (rc == NGX_AGAIN) {
+        c = conn->connection;
+
+        c->read->handler = ngx_consent_conn_read;
+        c->write->handler = ngx_consent_conn_write;
+
+        return NGX_OK;
+    }
+
+    return rc == NGX_OK ? ngx_consent_conn_handshake(conn) : NGX_ERROR;
 }
 
 
@@ -177,11 +244,6 @@ ngx_consent_conn_handshake(ngx_consent_conn_t *conn)
     if (conn->role->elements) {
         ngx_consent_reader_limit(conn->reader, conn->role->elements,
                                  conn->role->size);
-    }
-
-    if (ngx_tcp_nodelay(c) != NGX_OK) {
-        return ngx_consent_fault(conn, NGX_CONSENT_FAULT_HANDSHAKE, 0,
-                                 "setsockopt() failed");
     }
 
     return ngx_consent_conn_send(conn);
@@ -221,10 +283,12 @@ ngx_consent_conn_read(ngx_event_t *rev)
         return;
     }
 
-    if (conn->state == NGX_CONSENT_CONN_CONNECTING
-        && ngx_consent_conn_connected(conn) != NGX_OK)
-    {
+    if (ngx_consent_conn_advance(conn) != NGX_OK) {
         ngx_consent_conn_fail(conn);
+        return;
+    }
+
+    if (conn->state == NGX_CONSENT_CONN_TLS) {
         return;
     }
 
@@ -247,10 +311,9 @@ ngx_consent_conn_write(ngx_event_t *wev)
     c = wev->data;
     conn = c->data;
 
-    if (conn->state == NGX_CONSENT_CONN_CONNECTING) {
-        rc = ngx_consent_conn_connected(conn);
+    rc = ngx_consent_conn_advance(conn);
 
-    } else {
+    if (rc == NGX_OK && conn->state != NGX_CONSENT_CONN_TLS) {
         rc = ngx_consent_conn_send(conn);
     }
 
@@ -322,6 +385,11 @@ ngx_consent_conn_eof(ngx_consent_conn_t *conn, ssize_t n)
     err = (n == NGX_ERROR) ? ngx_socket_errno : 0;
 
     if (conn->state != NGX_CONSENT_CONN_READY) {
+
+        if (ngx_consent_tls_fault(conn)) {
+            return NGX_ERROR;
+        }
+
         return ngx_consent_fault(conn, NGX_CONSENT_FAULT_HANDSHAKE, err,
                                  "connection closed during the handshake");
     }
@@ -452,6 +520,7 @@ void
 ngx_consent_conn_close(ngx_consent_conn_t *conn, ngx_consent_status_e status)
 {
     if (conn->connection) {
+        ngx_consent_tls_close(conn);
         ngx_close_connection(conn->connection);
         conn->connection = NULL;
     }

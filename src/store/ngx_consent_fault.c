@@ -64,6 +64,24 @@ ngx_consent_fault(ngx_consent_conn_t *conn, ngx_consent_fault_e kind,
 }
 
 
+ngx_uint_t
+ngx_consent_fault_lasting(ngx_consent_fault_e kind)
+{
+    switch (kind) {
+
+    case NGX_CONSENT_FAULT_DENIED:
+    case NGX_CONSENT_FAULT_TLS:
+    case NGX_CONSENT_FAULT_TLS_NAME:
+    case NGX_CONSENT_FAULT_TLS_TRUST:
+    case NGX_CONSENT_FAULT_TLS_OURS:
+        return 1;
+
+    default:
+        return 0;
+    }
+}
+
+
 ngx_int_t
 ngx_consent_fault_kind(const ngx_consent_reply_t *reply)
 {

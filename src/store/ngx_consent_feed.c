@@ -349,8 +349,8 @@ ngx_consent_feed_backoff(ngx_consent_feed_t *feed)
 
     kind = feed->conn.fault.kind;
 
-    if (kind == NGX_CONSENT_FAULT_DENIED
-        || kind == NGX_CONSENT_FAULT_PROTOCOL)
+    if (kind == NGX_CONSENT_FAULT_PROTOCOL
+        || ngx_consent_fault_lasting(kind))
     {
         return NGX_CONSENT_BACKOFF_DENIED;
     }

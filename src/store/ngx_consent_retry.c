@@ -63,6 +63,7 @@ ngx_consent_conn_open(ngx_consent_conn_t *conn)
         return NGX_OK;
 
     case NGX_CONSENT_CONN_CONNECTING:
+    case NGX_CONSENT_CONN_TLS:
     case NGX_CONSENT_CONN_HANDSHAKE:
         return conn->wait ? NGX_OK : NGX_DECLINED;
 
@@ -213,7 +214,7 @@ ngx_consent_conn_backoff(ngx_consent_conn_t *conn)
     conn->state = NGX_CONSENT_CONN_BACKOFF;
     conn->closings = conn->node->breaker->closings;
 
-    if (conn->failures && conn->fault.kind == NGX_CONSENT_FAULT_DENIED) {
+    if (conn->failures && ngx_consent_fault_lasting(conn->fault.kind)) {
         ngx_consent_conn_retry_in(conn, NGX_CONSENT_BACKOFF_DENIED);
         return;
     }
@@ -296,6 +297,7 @@ ngx_consent_conn_timer(ngx_event_t *ev)
     switch (conn->state) {
 
     case NGX_CONSENT_CONN_CONNECTING:
+    case NGX_CONSENT_CONN_TLS:
     case NGX_CONSENT_CONN_HANDSHAKE:
         delay = ngx_consent_sooner(delay, conn->until);
         break;
@@ -350,6 +352,14 @@ ngx_consent_conn_overdue(ngx_consent_conn_t *conn, ngx_uint_t n)
         if (ngx_consent_past(conn->until)) {
             return ngx_consent_fault(conn, NGX_CONSENT_FAULT_CONNECT, 0,
                                      "connect() timed out");
+        }
+
+        return NGX_OK;
+
+    case NGX_CONSENT_CONN_TLS:
+        if (ngx_consent_past(conn->until)) {
+            return ngx_consent_fault(conn, NGX_CONSENT_FAULT_HANDSHAKE, 0,
+                                     "no answer to the TLS handshake in time");
         }
 
         return NGX_OK;

@@ -37,7 +37,9 @@ ngx_int_t
 ngx_consent_store_init_conf(ngx_conf_t *cf, ngx_consent_store_conf_t *conf,
     void *tag)
 {
-    if (ngx_consent_store_fields(cf, conf) != NGX_OK) {
+    if (ngx_consent_store_fields(cf, conf) != NGX_OK
+        || ngx_consent_tls_init_conf(cf, conf) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 

@@ -83,6 +83,13 @@ typedef struct {
     time_t            retention;         /* seconds; of a record */
     time_t            proof;             /* seconds; of an event */
 
+    ngx_flag_t        tls;
+    ngx_str_t         tls_trusted_certificate;   /* empty: the system's */
+    ngx_str_t         tls_server_name;           /* empty: the node's */
+    ngx_str_t         tls_certificate;           /* empty: none */
+    ngx_str_t         tls_certificate_key;
+    ngx_ssl_t        *ssl;               /* made by init; NULL: no TLS */
+
     ngx_uint_t        ndocs;
     ngx_str_t         docs[CG_MAX_DOCUMENTS];       /* names */
     cg_policy_t       statics[CG_MAX_DOCUMENTS];    /* until the store tells */

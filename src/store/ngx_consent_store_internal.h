@@ -50,7 +50,9 @@
 #define NGX_CONSENT_ZONE_LAYOUT     2       /* count up when it changes */
 #define NGX_CONSENT_ZONE_SIZE       (256 * 1024)
 #define NGX_CONSENT_HELLO_MAX       5       /* commands of a handshake */
-#define NGX_CONSENT_FAULT_TEXT      160
+#define NGX_CONSENT_FAULT_TEXT      320
+#define NGX_CONSENT_NOTE_LEN        128
+#define NGX_CONSENT_HOST_LEN        255     /* of a name in DNS, at most */
 
 #define ngx_consent_past(at)                                                  \
     ((ngx_msec_int_t) ((at) - ngx_current_msec) <= 0)
@@ -100,7 +102,8 @@ typedef ngx_int_t (*ngx_consent_reply_pt)(ngx_consent_command_t *cmd,
 typedef enum {
     NGX_CONSENT_CONN_IDLE = 0,      /* closed; connects when asked */
     NGX_CONSENT_CONN_CONNECTING,
-    NGX_CONSENT_CONN_HANDSHAKE,
+    NGX_CONSENT_CONN_TLS,           /* its handshake */
+    NGX_CONSENT_CONN_HANDSHAKE,     /* ours */
     NGX_CONSENT_CONN_READY,
     NGX_CONSENT_CONN_BACKOFF        /* closed; connects in a while */
 } ngx_consent_conn_state_e;
@@ -114,7 +117,11 @@ typedef enum {
     NGX_CONSENT_FAULT_LOST,
     NGX_CONSENT_FAULT_STALL,
     NGX_CONSENT_FAULT_PROTOCOL,
-    NGX_CONSENT_FAULT_TIMEOUT       /* of a call; the connection stays */
+    NGX_CONSENT_FAULT_TIMEOUT,      /* of a call; the connection stays */
+    NGX_CONSENT_FAULT_TLS,          /* the other side speaks none, or another */
+    NGX_CONSENT_FAULT_TLS_NAME,     /* its certificate is somebody else's */
+    NGX_CONSENT_FAULT_TLS_TRUST,    /* or nobody's that we trust */
+    NGX_CONSENT_FAULT_TLS_OURS      /* it does not like ours, or that of none */
 } ngx_consent_fault_e;
 
 typedef struct {
@@ -173,6 +180,10 @@ struct ngx_consent_conn_s {
     ngx_connection_t        *connection;
     ngx_peer_connection_t    peer;
     ngx_log_t                log;
+
+    ngx_ssl_session_t       *session;    /* to resume; NULL: none */
+    ngx_str_t                note;       /* the last word about TLS */
+    u_char                   note_buf[NGX_CONSENT_NOTE_LEN];
 
     ngx_consent_reader_t    *reader;
     u_char                  *in;
@@ -365,11 +376,37 @@ void ngx_consent_conn_timer(ngx_event_t *ev);
 /* Notes why the connection fails, for the log. Returns NGX_ERROR. */
 ngx_int_t ngx_consent_fault(ngx_consent_conn_t *conn,
     ngx_consent_fault_e kind, ngx_err_t err, const char *fmt, ...);
+/* Whether it will not mend itself, so that there is no hurry to try again. */
+ngx_uint_t ngx_consent_fault_lasting(ngx_consent_fault_e kind);
 /* The kind of fault that an error reply stands for; NGX_DECLINED: none. */
 ngx_int_t ngx_consent_fault_kind(const ngx_consent_reply_t *reply);
 /* The fault that an error reply stands for, in words. Returns NGX_ERROR. */
 ngx_int_t ngx_consent_fault_reply(ngx_consent_conn_t *conn,
     ngx_consent_fault_e kind, const ngx_consent_reply_t *reply);
+
+/* ngx_consent_tls.c */
+
+/* "tls on": reads the certificates, sets conf->ssl. */
+ngx_int_t ngx_consent_tls_init_conf(ngx_conf_t *cf,
+    ngx_consent_store_conf_t *conf);
+/* On a connection that is there; NGX_ERROR: a fault. */
+ngx_int_t ngx_consent_tls_start(ngx_consent_conn_t *conn);
+/*
+ * NGX_AGAIN: more to come, and the handlers of the events are nginx's; NGX_OK:
+ * it is who it should be; NGX_ERROR: a fault.
+ */
+ngx_int_t ngx_consent_tls_handshake(ngx_consent_conn_t *conn);
+/* Whether TLS is why the connection failed: the fault is noted then. */
+ngx_uint_t ngx_consent_tls_fault(ngx_consent_conn_t *conn);
+/* Before the connection closes, with TLS or without. */
+void ngx_consent_tls_close(ngx_consent_conn_t *conn);
+/* The connection will not be made again. */
+void ngx_consent_tls_done(ngx_consent_conn_t *conn);
+
+/* ngx_consent_resolve.c */
+
+/* The host of "host:port", without brackets. */
+void ngx_consent_host(const ngx_str_t *name, ngx_str_t *host);
 
 /* ngx_consent_handshake.c */
 

@@ -15,7 +15,8 @@ use ConsentGate::Resp qw(resp_command resp_decode);
 
 
 # dir: of data and log; socket: path; port: 0 is none; config: further
-# settings; user, password: of the client.
+# settings; user, password: of the client; tls: { port, cert, key, ca }, and
+# the unix socket stays without.
 sub new ($class, %options) {
     my $self = bless { port => 0, config => {}, %options }, $class;
 
@@ -36,6 +37,7 @@ sub start ($self) {
         save           => '""',
         appendonly     => 'no',
         logfile        => '""',
+        $self->tls_config,
         %{ $self->{config} },
     );
 
@@ -52,6 +54,19 @@ sub start ($self) {
         or croak "redis-server does not start:\n" . slurp($self->{log});
 
     return $self;
+}
+
+
+sub tls_config ($self) {
+    my $tls = $self->{tls} or return;
+
+    return (
+        'tls-port'         => $tls->{port},
+        'tls-cert-file'    => $tls->{cert},
+        'tls-key-file'     => $tls->{key},
+        'tls-ca-cert-file' => $tls->{ca},
+        'tls-auth-clients' => $tls->{auth} // 'no',
+    );
 }
 
 
