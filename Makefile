@@ -168,6 +168,23 @@ $(BUILD)/unit/obj/%.o: t/unit/%.c
 	    -Isrc/core -Isrc/geo -Isrc/cache -Isrc/store -MMD -MP -c -o $@ $<
 
 
+# TC strings by the reference library of the framework, and our reading.
+
+.PHONY: tcf
+tcf: $(BUILD)/tcf/decode $(BUILD)/tcf/node_modules/.package-lock.json
+
+$(BUILD)/tcf/decode: t/tcf/decode.c $(BUILD)/unit/libplain.a
+	@mkdir -p $(@D)
+	$(CC) $(WARN) $(SAN) -g -O1 -Isrc/core -o $@ $^
+
+$(BUILD)/tcf/node_modules/.package-lock.json: t/tcf/package.json \
+    t/tcf/package-lock.json
+	@mkdir -p $(BUILD)/tcf
+	@cp $^ $(BUILD)/tcf/
+	cd $(BUILD)/tcf && npm ci --silent --no-audit --no-fund --ignore-scripts
+	@touch $@
+
+
 # Fuzz targets. What a run finds new stays in build/fuzz/corpus/.
 
 .PHONY: fuzz fuzz-programs

@@ -26,9 +26,7 @@ static const uint8_t  cg_hex_digit[256] = {
 };
 
 
-/* The value of each character of base64url (RFC 4648, table 2); 77: none. */
-
-static const uint8_t  cg_base64url_value[256] = {
+const uint8_t  cg_base64url_value[256] = {
     77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77,
     77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77,
     77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 62, 77, 77,

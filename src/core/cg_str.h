@@ -92,6 +92,9 @@ bool cg_utf8_printable(cg_str_t s);
 /* base64url without padding (RFC 4648, 5). */
 #define cg_base64url_len(n)  (((n) * 4 + 2) / 3)
 
+/* The value of each character (RFC 4648, table 2); 77: it is none. */
+extern const uint8_t  cg_base64url_value[256];
+
 /* Writes cg_base64url_len(len) characters to `out`. */
 void cg_base64url_encode(const uint8_t *data, size_t len, uint8_t *out);
 /*
