@@ -9,7 +9,7 @@
 
 
 #define CG_EVENT_ID_HEAD  4      /* bytes: the token's length */
-#define CG_EVENT_ID_TAIL  5      /* bytes: what, chosen, granted */
+#define CG_EVENT_ID_TAIL  8      /* bytes: what is chosen */
 
 
 static bool cg_event_valid(const cg_event_t *e);
@@ -17,8 +17,9 @@ static void cg_event_text(cg_out_t *out, cg_str_t key, cg_str_t value);
 static void cg_event_docs(cg_out_t *out, const cg_event_t *e);
 static void cg_event_doc(cg_out_t *out, const cg_shown_t *doc);
 static void cg_event_purposes(cg_out_t *out, const cg_event_t *e);
+static void cg_event_traits(cg_out_t *out, const cg_event_t *e);
 static void cg_event_subject(cg_out_t *out, const cg_event_t *e);
-static void cg_event_country(cg_out_t *out, cg_cc_t country);
+static void cg_event_country(cg_out_t *out, cg_str_t key, cg_cc_t country);
 static void cg_event_previous(cg_out_t *out, const cg_event_t *e);
 
 
@@ -90,9 +91,10 @@ cg_event_body(const cg_event_t *e, const cg_keys_t *keys, uint8_t *body)
     cg_event_subject(&out, e);
     cg_event_docs(&out, e);
     cg_event_purposes(&out, e);
+    cg_event_traits(&out, e);
     cg_event_text(&out, cg_str("locale"), e->locale);
     cg_event_text(&out, cg_str("method"), cg_method_name(e->method));
-    cg_event_country(&out, e->country);
+    cg_event_country(&out, cg_str("country"), e->country);
     cg_event_text(&out, cg_str("source"), cg_source_name(e->source));
     cg_event_text(&out, cg_str("reason"), cg_reason_name(e->reason));
     cg_event_text(&out, cg_str("gate"), e->gate);
@@ -126,8 +128,8 @@ cg_event_sign(cg_keys_t *keys, cg_str_t body, uint8_t mac[64])
 
 
 bool
-cg_event_id(uint8_t id[CG_EVENT_ID_LEN], cg_str_t token, cg_event_e what,
-    cg_docs_t chosen, cg_purposes_t granted)
+cg_event_id(uint8_t id[CG_EVENT_ID_LEN], cg_str_t token,
+    const cg_choice_t *choice)
 {
     uint8_t   message[CG_EVENT_ID_HEAD + CG_MAX_TOKEN + CG_EVENT_ID_TAIL];
     uint8_t   head[CG_EVENT_ID_HEAD], tail[CG_EVENT_ID_TAIL];
@@ -141,11 +143,14 @@ cg_event_id(uint8_t id[CG_EVENT_ID_LEN], cg_str_t token, cg_event_e what,
     head[2] = (uint8_t) (token.len >> 8);
     head[3] = (uint8_t) token.len;
 
-    tail[0] = (uint8_t) what;
-    tail[1] = (uint8_t) (chosen >> 8);
-    tail[2] = (uint8_t) chosen;
-    tail[3] = (uint8_t) (granted >> 8);
-    tail[4] = (uint8_t) granted;
+    tail[0] = (uint8_t) choice->what;
+    tail[1] = (uint8_t) (choice->chosen >> 8);
+    tail[2] = (uint8_t) choice->chosen;
+    tail[3] = (uint8_t) (choice->granted >> 8);
+    tail[4] = (uint8_t) choice->granted;
+    tail[5] = (uint8_t) (choice->residence >> 8);
+    tail[6] = (uint8_t) choice->residence;
+    tail[7] = choice->age_state;
 
     cg_out_init(&out, message, sizeof(message));
     cg_out_bytes(&out, head, sizeof(head));
@@ -179,6 +184,10 @@ cg_event_valid(const cg_event_t *e)
         || e->country >= CG_CC_COUNT
         || e->source >= CG_SOURCES
         || e->reason >= CG_REASONS
+        || e->residence >= CG_CC_ANONYMIZER
+        || e->age_state > CG_AGE_MINOR
+        || (e->age_state != CG_AGE_NONE
+            && (e->age == 0 || e->age > CG_MAX_AGE))
         || e->ndocs > CG_MAX_DOCUMENTS
         || e->npurposes > CG_MAX_PURPOSES)
     {
@@ -294,14 +303,41 @@ cg_event_purposes(cg_out_t *out, const cg_event_t *e)
 }
 
 
+/*
+ * Members that came later: only there when there is something to say, so that
+ * what was said before reads as it did.
+ */
+
 static void
-cg_event_country(cg_out_t *out, cg_cc_t country)
+cg_event_traits(cg_out_t *out, const cg_event_t *e)
+{
+    size_t   n;
+    uint8_t  text[CG_MAX_AGE_TEXT];
+
+    if (e->what == CG_EVENT_RESIDENCE) {
+        cg_event_country(out, cg_str("residence"), e->residence);
+    }
+
+    n = cg_age_text(e->age_state, e->age, text);
+
+    if (n != 0) {
+        cg_event_text(out, cg_str("age"), (cg_str_t) { n, text });
+    }
+
+    if (e->gpc) {
+        cg_out_str(out, cg_str(",\"gpc\":1"));
+    }
+}
+
+
+static void
+cg_event_country(cg_out_t *out, cg_str_t key, cg_cc_t country)
 {
     size_t   n;
     uint8_t  code[2];
 
     n = cg_country_code(country, code);
-    cg_event_text(out, cg_str("country"), (cg_str_t) { n, code });
+    cg_event_text(out, key, (cg_str_t) { n, code });
 }
 
 

@@ -54,6 +54,10 @@ typedef struct {
     const cg_str_t    *purposes;          /* their names */
     cg_purposes_t      granted;
     cg_purposes_t      answered;
+    cg_cc_t            residence;         /* of CG_EVENT_RESIDENCE */
+    uint8_t            age_state;         /* cg_age_e; NONE: not said */
+    uint8_t            age;               /* years, of `age_state` */
+    bool               gpc;               /* the browser sent Sec-GPC: 1 */
     cg_str_t           locale;
     cg_cc_t            country;
     uint8_t            source;            /* cg_source_e */
@@ -71,12 +75,22 @@ size_t cg_event_body(const cg_event_t *e, const cg_keys_t *keys, uint8_t *body);
 /* The MAC over a body, by the first signing key, as 64 hexadecimal digits. */
 bool cg_event_sign(cg_keys_t *keys, cg_str_t body, uint8_t mac[64]);
 
+/* What a form says. */
+
+typedef struct {
+    cg_event_e         what;
+    cg_docs_t          chosen;            /* documents */
+    cg_purposes_t      granted;
+    cg_cc_t            residence;
+    uint8_t            age_state;         /* cg_age_e */
+} cg_choice_t;
+
 /*
  * The id of an event: the first 16 bytes of SHA-256 over what makes it one
- * and the same: the form token, what is done, and the documents and purposes
- * chosen. The same form sent twice is the same event.
+ * and the same: the form token and what is chosen. The same form sent twice
+ * is the same event. False: libcrypto failed, or no token is so long.
  */
-bool cg_event_id(uint8_t id[CG_EVENT_ID_LEN], cg_str_t token, cg_event_e what,
-    cg_docs_t chosen, cg_purposes_t granted);
+bool cg_event_id(uint8_t id[CG_EVENT_ID_LEN], cg_str_t token,
+    const cg_choice_t *choice);
 
 #endif /* CG_EVENT_H */

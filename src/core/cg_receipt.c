@@ -112,7 +112,7 @@ cg_receipt_valid(const cg_receipt_t *t)
            && cg_subject_valid(&t->subject)
            && t->realm_len <= CG_MAX_REALM
            && t->age_state <= CG_AGE_MINOR
-           && t->age <= 99
+           && t->age <= CG_MAX_AGE
            && t->residence < CG_CC_ANONYMIZER
            && t->ndocs <= CG_MAX_DOCUMENTS
            && t->npurposes <= CG_MAX_PURPOSES

@@ -7,7 +7,6 @@
 
 
 #define CG_CHECK_LEN  4     /* bytes of "k" */
-#define CG_MAX_AGE    99    /* years */
 
 #define cg_present(v)  ((v).data != NULL)
 
@@ -39,6 +38,25 @@ cg_str_t
 cg_field_name(cg_field_e field)
 {
     return field < CG_FIELD_DOCUMENTS ? cg_field_names[field] : cg_str("");
+}
+
+
+size_t
+cg_age_text(cg_age_e state, uint8_t age, uint8_t text[CG_MAX_AGE_TEXT])
+{
+    cg_out_t  out;
+
+    if ((state != CG_AGE_OK && state != CG_AGE_MINOR)
+        || age == 0 || age > CG_MAX_AGE)
+    {
+        return 0;
+    }
+
+    cg_out_init(&out, text, CG_MAX_AGE_TEXT);
+    cg_out_str(&out, state == CG_AGE_OK ? cg_str("ok:") : cg_str("minor:"));
+    cg_out_uint(&out, age);
+
+    return cg_out_len(&out);
 }
 
 

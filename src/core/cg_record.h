@@ -36,6 +36,17 @@ typedef struct {
 } cg_record_t;
 
 
+/*
+ * Writes "ok:16" or "minor:16", as it stands in the record: CG_MAX_AGE_TEXT
+ * bytes at most. Returns the length; 0 for CG_AGE_NONE and for years that are
+ * not 1 to CG_MAX_AGE.
+ */
+#define CG_MAX_AGE       99      /* years */
+#define CG_MAX_AGE_TEXT  8
+
+size_t cg_age_text(cg_age_e state, uint8_t age, uint8_t text[CG_MAX_AGE_TEXT]);
+
+
 /* The values of the hash that are read before documents and purposes. */
 
 typedef enum {

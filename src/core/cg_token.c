@@ -9,7 +9,7 @@
 
 /* A change of the encoding takes a new number: old tokens are then refused. */
 
-#define CG_FORM_FORMAT   1
+#define CG_FORM_FORMAT   2
 #define CG_GATED_FORMAT  1
 
 #define CG_TOKEN_RAW     (CG_MAX_PAYLOAD + CG_TOKEN_MAC)
@@ -241,6 +241,7 @@ cg_form_token_encode(const cg_form_token_t *t, uint8_t *payload)
     cg_put_uint(&out, t->country, 2);
     cg_put_uint(&out, t->source, 1);
     cg_put_uint(&out, t->reason, 1);
+    cg_put_uint(&out, t->age, 1);
     cg_put_text(&out, t->realm, t->realm_len);
     cg_put_text(&out, t->locale, t->locale_len);
     cg_put_uint(&out, t->nshown, 1);
@@ -273,6 +274,7 @@ cg_form_token_decode(cg_form_token_t *t, cg_str_t payload)
     t->country = (cg_cc_t) cg_get_uint(&in, 2);
     t->source = (uint8_t) cg_get_uint(&in, 1);
     t->reason = (uint8_t) cg_get_uint(&in, 1);
+    t->age = (uint8_t) cg_get_uint(&in, 1);
     t->realm_len = cg_get_text(&in, t->realm, CG_MAX_REALM);
     t->locale_len = cg_get_text(&in, t->locale, CG_MAX_LOCALE);
     t->nshown = cg_get_count(&in, CG_MAX_DOCUMENTS);
@@ -338,6 +340,7 @@ cg_form_token_valid(const cg_form_token_t *t)
         || t->country >= CG_CC_COUNT
         || t->source >= CG_SOURCES
         || t->reason >= CG_REASONS
+        || t->age > CG_MAX_AGE
         || t->realm_len > CG_MAX_REALM
         || t->locale_len > CG_MAX_LOCALE
         || t->nshown > CG_MAX_DOCUMENTS)

@@ -49,6 +49,7 @@ typedef struct {
     cg_cc_t       country;
     uint8_t       source;           /* cg_source_e */
     uint8_t       reason;           /* cg_reason_e */
+    uint8_t       age;              /* years, as asked for; 0: not asked */
     size_t        realm_len;
     uint8_t       realm[CG_MAX_REALM];
     size_t        locale_len;

@@ -6,20 +6,22 @@
 #include "ngx_http_consent_gate_module.h"
 
 
+/* `what` is for the handler: the kind of change, of those that make one. */
+
 typedef struct {
     ngx_str_t    name;
     ngx_uint_t   methods;
     ngx_str_t    allow;
-    ngx_int_t  (*handler)(ngx_http_request_t *r);
+    ngx_int_t  (*handler)(ngx_http_request_t *r, ngx_uint_t what);
+    ngx_uint_t   what;
 } ngx_http_consent_route_t;
 
 
 static ngx_int_t ngx_http_consent_api_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_consent_api_method(ngx_http_request_t *r,
     ngx_http_consent_route_t *route);
-static ngx_int_t ngx_http_consent_state(ngx_http_request_t *r);
-static ngx_int_t ngx_http_consent_accept(ngx_http_request_t *r);
-static ngx_int_t ngx_http_consent_decline(ngx_http_request_t *r);
+static ngx_int_t ngx_http_consent_state(ngx_http_request_t *r,
+    ngx_uint_t what);
 static void ngx_http_consent_state_documents(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, const cg_policies_t *policies,
     cg_out_t *out);
@@ -28,18 +30,26 @@ static void ngx_http_consent_state_names(ngx_http_request_t *r,
     const cg_policies_t *policies, cg_out_t *out);
 
 
+#define NGX_HTTP_CONSENT_READS                                                \
+    NGX_HTTP_GET|NGX_HTTP_HEAD, ngx_string("GET, HEAD, OPTIONS")
+
+#define NGX_HTTP_CONSENT_CHANGES                                              \
+    NGX_HTTP_POST, ngx_string("POST, OPTIONS"), ngx_http_consent_post
+
+
 static ngx_http_consent_route_t  ngx_http_consent_routes[] = {
 
-    { ngx_string("state"), NGX_HTTP_GET|NGX_HTTP_HEAD,
-      ngx_string("GET, HEAD, OPTIONS"), ngx_http_consent_state },
+    { ngx_string("state"), NGX_HTTP_CONSENT_READS, ngx_http_consent_state, 0 },
 
-    { ngx_string("accept"), NGX_HTTP_POST,
-      ngx_string("POST, OPTIONS"), ngx_http_consent_accept },
+    { ngx_string("accept"), NGX_HTTP_CONSENT_CHANGES, CG_EVENT_ACCEPT },
 
-    { ngx_string("decline"), NGX_HTTP_POST,
-      ngx_string("POST, OPTIONS"), ngx_http_consent_decline },
+    { ngx_string("decline"), NGX_HTTP_CONSENT_CHANGES, CG_EVENT_DECLINE },
 
-    { ngx_null_string, 0, ngx_null_string, NULL }
+    { ngx_string("withdraw"), NGX_HTTP_CONSENT_CHANGES, CG_EVENT_WITHDRAW },
+
+    { ngx_string("erase"), NGX_HTTP_CONSENT_CHANGES, CG_EVENT_ERASE },
+
+    { ngx_null_string, 0, ngx_null_string, NULL, 0 }
 };
 
 
@@ -128,7 +138,7 @@ ngx_http_consent_api_method(ngx_http_request_t *r,
     ngx_str_t  empty;
 
     if (r->method & route->methods) {
-        return route->handler(r);
+        return route->handler(r, route->what);
     }
 
     rc = ngx_http_discard_request_body(r);
@@ -176,27 +186,13 @@ ngx_http_consent_api_problem(ngx_http_request_t *r, ngx_uint_t status,
 }
 
 
-static ngx_int_t
-ngx_http_consent_accept(ngx_http_request_t *r)
-{
-    return ngx_http_consent_post(r, CG_EVENT_ACCEPT);
-}
-
-
-static ngx_int_t
-ngx_http_consent_decline(ngx_http_request_t *r)
-{
-    return ngx_http_consent_post(r, CG_EVENT_DECLINE);
-}
-
-
 /*
  * What the gate would do with this client's navigation to a location that has
  * the settings of this one, and a token to answer with.
  */
 
 static ngx_int_t
-ngx_http_consent_state(ngx_http_request_t *r)
+ngx_http_consent_state(ngx_http_request_t *r, ngx_uint_t what)
 {
     size_t                         n, size;
     uint8_t                        code[2];

@@ -16,6 +16,12 @@ static ngx_int_t ngx_http_consent_parse_json(ngx_http_request_t *r,
     ngx_str_t *body, ngx_http_consent_post_t *post);
 static void ngx_http_consent_tick(ngx_http_request_t *r, cg_str_t field,
     cg_str_t value, ngx_http_consent_post_t *post);
+static void ngx_http_consent_say_age(cg_str_t value,
+    ngx_http_consent_post_t *post);
+static ngx_int_t ngx_http_consent_json_residence(ngx_http_request_t *r,
+    json_t *json, ngx_http_consent_post_t *post);
+static ngx_int_t ngx_http_consent_json_age(ngx_http_request_t *r,
+    json_t *json, ngx_http_consent_post_t *post);
 static ngx_uint_t ngx_http_consent_media_type(ngx_http_request_t *r,
     const char *type);
 
@@ -165,6 +171,20 @@ ngx_http_consent_tick(ngx_http_request_t *r, cg_str_t field, cg_str_t value,
 }
 
 
+/* "yes": of the age that was asked for; "no": younger. */
+
+static void
+ngx_http_consent_say_age(cg_str_t value, ngx_http_consent_post_t *post)
+{
+    if (cg_str_eq(value, cg_str("yes"))) {
+        post->age_state = CG_AGE_OK;
+
+    } else if (cg_str_eq(value, cg_str("no"))) {
+        post->age_state = CG_AGE_MINOR;
+    }
+}
+
+
 static ngx_int_t
 ngx_http_consent_parse_form(ngx_http_request_t *r, ngx_str_t *body,
     ngx_http_consent_post_t *post)
@@ -188,6 +208,13 @@ ngx_http_consent_parse_form(ngx_http_request_t *r, ngx_str_t *body,
                    || cg_str_eq(name, cg_str("purpose")))
         {
             ngx_http_consent_tick(r, name, value, post);
+
+        } else if (cg_str_eq(name, cg_str("residence"))) {
+            post->residence = value;
+            post->resides = 1;
+
+        } else if (cg_str_eq(name, cg_str("age"))) {
+            ngx_http_consent_say_age(value, post);
         }
     }
 
@@ -248,6 +275,36 @@ ngx_http_consent_json_list(ngx_http_request_t *r, json_t *json,
 }
 
 
+/* A country, or null for none. */
+
+static ngx_int_t
+ngx_http_consent_json_residence(ngx_http_request_t *r, json_t *json,
+    ngx_http_consent_post_t *post)
+{
+    post->resides = 1;
+
+    return json_is_null(json)
+           ? NGX_OK : ngx_http_consent_json_string(r, json, &post->residence);
+}
+
+
+static ngx_int_t
+ngx_http_consent_json_age(ngx_http_request_t *r, json_t *json,
+    ngx_http_consent_post_t *post)
+{
+    cg_str_t   s;
+    ngx_int_t  rc;
+
+    rc = ngx_http_consent_json_string(r, json, &s);
+
+    if (rc == NGX_OK) {
+        ngx_http_consent_say_age(s, post);
+    }
+
+    return rc;
+}
+
+
 static ngx_int_t
 ngx_http_consent_parse_json(ngx_http_request_t *r, ngx_str_t *body,
     ngx_http_consent_post_t *post)
@@ -281,6 +338,12 @@ ngx_http_consent_parse_json(ngx_http_request_t *r, ngx_str_t *body,
 
         } else if (ngx_strcmp(key, "purposes") == 0) {
             rc = ngx_http_consent_json_list(r, value, cg_str("purpose"), post);
+
+        } else if (ngx_strcmp(key, "residence") == 0) {
+            rc = ngx_http_consent_json_residence(r, value, post);
+
+        } else if (ngx_strcmp(key, "age") == 0) {
+            rc = ngx_http_consent_json_age(r, value, post);
         }
 
         if (rc != NGX_OK) {

@@ -340,6 +340,21 @@ ngx_http_consent_keep_visitor(ngx_http_request_t *r,
 }
 
 
+ngx_int_t
+ngx_http_consent_clear_visitor(ngx_http_request_t *r)
+{
+    ngx_str_t                     name, value;
+    ngx_http_consent_srv_conf_t  *scf;
+
+    scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
+
+    name = ngx_http_consent_cookie_name(r, scf);
+    ngx_str_null(&value);
+
+    return ngx_http_consent_set_cookie(r, &name, &value, 0);
+}
+
+
 /*
  * The page may stand outside of the authentication that the gated location
  * has; a visitor is known there by the visitor cookie anyway.

@@ -6,13 +6,21 @@
 #include "ngx_http_consent_post.h"
 
 
+static ngx_int_t ngx_http_consent_event_id(ngx_http_consent_change_t *change);
+static void ngx_http_consent_event_shown(ngx_http_consent_change_t *change,
+    cg_event_t *e);
+static void ngx_http_consent_event_withdrawn(ngx_http_consent_ctx_t *ctx,
+    cg_event_t *e, cg_shown_t *withdrawn);
+
+
 ngx_int_t
 ngx_http_consent_make_event(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx)
 {
-    size_t                         i, k;
+    size_t                         i;
     cg_str_t                       purposes[CG_MAX_PURPOSES];
     cg_event_t                     e;
+    cg_shown_t                     withdrawn[CG_MAX_DOCUMENTS];
     ngx_time_t                    *tp;
     ngx_consent_write_t           *write;
     ngx_http_consent_change_t     *change;
@@ -25,9 +33,7 @@ ngx_http_consent_make_event(ngx_http_request_t *r,
     change = ctx->change;
     write = &change->write;
 
-    if (!cg_event_id(change->event, change->post.token, change->what,
-                     change->post.documents, change->post.purposes))
-    {
+    if (ngx_http_consent_event_id(change) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -42,25 +48,29 @@ ngx_http_consent_make_event(ngx_http_request_t *r,
     ngx_memcpy(e.id, change->event, CG_EVENT_ID_LEN);
     e.time = (int64_t) tp->sec * 1000 + tp->msec;
     e.what = change->what;
-    e.method = change->post.json ? CG_METHOD_API : CG_METHOD_PAGE;
+    e.method = change->method;
     e.kind = ctx->subject.kind;
     e.subject = ctx->subject.current;
     e.realm = ngx_http_consent_cstr(&scf->realm);
-    e.ndocs = change->token.nshown;
-    e.docs = change->token.shown;
     e.npurposes = mcf->npurposes;
     e.purposes = purposes;
-    e.granted = change->post.purposes;
-    e.answered = change->post.purposes;
+    e.granted = write->granted;
+    e.answered = write->answered;
+    e.residence = write->residence;
+    e.age_state = write->age_state;
+    e.age = write->age;
+    e.gpc = ctx->facts.gpc;
     e.locale = (cg_str_t) { change->token.locale_len, change->token.locale };
     e.country = change->token.country;
     e.source = change->token.source;
     e.reason = change->token.reason;
     e.gate = cg_str(NGX_HTTP_CONSENT_VERSION);
 
-    for (k = 0; k < change->token.nshown; k++) {
-        i = change->numbers[k];
-        e.chosen |= (cg_docs_t) (((change->post.documents >> i) & 1) << k);
+    if (change->what == CG_EVENT_WITHDRAW) {
+        ngx_http_consent_event_withdrawn(ctx, &e, withdrawn);
+
+    } else {
+        ngx_http_consent_event_shown(change, &e);
     }
 
     if (ctx->facts.lookup == CG_LOOKUP_FOUND) {
@@ -84,4 +94,77 @@ ngx_http_consent_make_event(ngx_http_request_t *r,
     }
 
     return NGX_OK;
+}
+
+
+/* By what was sent, and not by what it comes to: so it is known again. */
+
+static ngx_int_t
+ngx_http_consent_event_id(ngx_http_consent_change_t *change)
+{
+    cg_choice_t  choice;
+
+    choice.what = change->what;
+    choice.chosen = change->post.documents;
+    choice.granted = change->post.purposes;
+    choice.residence = change->write.residence;
+    choice.age_state = change->post.age_state;
+
+    return cg_event_id(change->event, change->post.token, &choice)
+           ? NGX_OK : NGX_ERROR;
+}
+
+
+/* Of the documents shown, those that the answer is about. */
+
+static void
+ngx_http_consent_event_shown(ngx_http_consent_change_t *change, cg_event_t *e)
+{
+    size_t      i, k;
+    cg_docs_t   about;
+
+    e->ndocs = change->token.nshown;
+    e->docs = change->token.shown;
+
+    about = change->write.accept | change->write.decline;
+
+    for (k = 0; k < change->token.nshown; k++) {
+        i = change->numbers[k];
+        e->chosen |= (cg_docs_t) (((about >> i) & 1) << k);
+    }
+}
+
+
+/* What is taken back, in the version that was accepted. */
+
+static void
+ngx_http_consent_event_withdrawn(ngx_http_consent_ctx_t *ctx, cg_event_t *e,
+    cg_shown_t *withdrawn)
+{
+    ngx_uint_t          i;
+    ngx_str_t          *name;
+    cg_shown_t         *doc;
+    const cg_record_t  *record;
+
+    record = ngx_http_consent_record(ctx);
+
+    e->docs = withdrawn;
+
+    for (i = 0; record && i < ctx->mcf->ndocs; i++) {
+
+        if (record->accepted[i] == 0) {
+            continue;
+        }
+
+        name = &ctx->mcf->docs[i].name;
+        doc = &withdrawn[e->ndocs];
+
+        ngx_memzero(doc, sizeof(cg_shown_t));
+
+        doc->name_len = (uint8_t) name->len;
+        ngx_memcpy(doc->name, name->data, name->len);
+        doc->version = record->accepted[i];
+
+        e->chosen |= (cg_docs_t) (1 << e->ndocs++);
+    }
 }

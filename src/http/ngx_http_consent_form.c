@@ -101,7 +101,11 @@ ngx_http_consent_form_token(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
         return NGX_OK;
     }
 
-    if (ctx->facts.subject == CG_SUBJECT_NONE) {
+    /* no form is taken where the gate reports: none is offered */
+
+    if (ctx->facts.subject == CG_SUBJECT_NONE
+        || ctx->mode == CG_MODE_REPORT)
+    {
         return NGX_DECLINED;
     }
 

@@ -22,6 +22,9 @@
 
 #define NGX_HTTP_CONSENT_FORM_TTL   7200    /* seconds a form may stay open */
 #define NGX_HTTP_CONSENT_GATED_TTL  600     /* seconds from gate to page */
+/* the tombstone of what is erased outlives every form, and the gates whose
+ * clocks go wrong */
+#define NGX_HTTP_CONSENT_TOMBSTONE_TTL  (NGX_HTTP_CONSENT_FORM_TTL + 600)
 #define NGX_HTTP_CONSENT_MAX_BODY   32768   /* bytes of a POST to the API */
 #define NGX_HTTP_CONSENT_RETRY      "5"     /* seconds, of Retry-After */
 #define NGX_HTTP_CONSENT_MAX_ACCOUNT  1024  /* bytes of an account's id */
@@ -251,6 +254,15 @@ ngx_http_consent_ctx_t *ngx_http_consent_get_ctx(ngx_http_request_t *r);
 void ngx_http_consent_forget(ngx_http_consent_ctx_t *ctx);
 
 
+/*
+ * The request waits for the store, and its client is watched meanwhile: one
+ * who leaves frees it. NGX_AGAIN, or NGX_ERROR.
+ */
+ngx_int_t ngx_http_consent_wait(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
+/* It waits no longer. Whoever calls it goes on with the request, and then
+ * runs posted requests. */
+void ngx_http_consent_wake(ngx_http_consent_ctx_t *ctx);
 /* The facts are complete: goes on with the request that waited for them. */
 void ngx_http_consent_resume(ngx_http_consent_ctx_t *ctx);
 
@@ -377,6 +389,8 @@ ngx_int_t ngx_http_consent_new_visitor(ngx_http_request_t *r,
 /* Sends the visitor cookie for its full life: the visitor has answered. */
 ngx_int_t ngx_http_consent_keep_visitor(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
+/* Takes it back. */
+ngx_int_t ngx_http_consent_clear_visitor(ngx_http_request_t *r);
 /* Sends the ten-minute cookie that names the gated account. */
 ngx_int_t ngx_http_consent_send_gated(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
@@ -389,6 +403,8 @@ ngx_int_t ngx_http_consent_clear_gated(ngx_http_request_t *r);
 /* The store does not answer: facts.receipt, if a valid one came along. */
 ngx_int_t ngx_http_consent_read_receipt(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
+/* Takes it back. */
+ngx_int_t ngx_http_consent_clear_receipt(ngx_http_request_t *r);
 /* Sends a receipt for `record`, which is what the store has now. */
 ngx_int_t ngx_http_consent_send_receipt(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, const cg_record_t *record);
@@ -484,7 +500,10 @@ cg_docs_t ngx_http_consent_asked(ngx_http_request_t *r,
 /* The language asked for. Returns its length. */
 size_t ngx_http_consent_locale(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, uint8_t locale[CG_MAX_LOCALE]);
-/* The form token for `asked`, made once. NGX_DECLINED: no subject. */
+/*
+ * The form token for `asked`, made once. NGX_DECLINED: no subject, or no
+ * answer is taken.
+ */
 ngx_int_t ngx_http_consent_form_token(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, cg_docs_t asked, ngx_str_t *token);
 
@@ -505,8 +524,11 @@ typedef struct {
     cg_str_t                   back;         /* return=, checked */
     cg_docs_t                  documents;    /* ticked */
     cg_purposes_t              purposes;     /* granted */
+    cg_str_t                   residence;    /* if `resides`; empty: none */
+    uint8_t                    age_state;    /* cg_age_e; NONE: not said */
     unsigned                   json:1;       /* else a form */
     unsigned                   unknown:1;    /* a name we do not have */
+    unsigned                   resides:1;    /* residence= is there */
 } ngx_http_consent_post_t;
 
 /*
@@ -517,10 +539,10 @@ ngx_int_t ngx_http_consent_parse_body(ngx_http_request_t *r,
     ngx_http_consent_post_t *post);
 
 
-/* ngx_http_consent_post.c: accept and decline */
+/* ngx_http_consent_post.c: whatever changes a record */
 
-/* Content handler of a POST; `what` is CG_EVENT_ACCEPT or _DECLINE. */
-ngx_int_t ngx_http_consent_post(ngx_http_request_t *r, cg_event_e what);
+/* Content handler of a POST; `what` is a cg_event_e, not _MERGE or _LINK. */
+ngx_int_t ngx_http_consent_post(ngx_http_request_t *r, ngx_uint_t what);
 
 
 /* ngx_http_consent_status.c */

@@ -25,8 +25,6 @@ static ngx_http_consent_need_e ngx_http_consent_needs(
     ngx_http_consent_loc_conf_t *lcf);
 static ngx_int_t ngx_http_consent_ask(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_http_consent_need_e need);
-static ngx_int_t ngx_http_consent_wait(ngx_http_request_t *r,
-    ngx_http_consent_ctx_t *ctx);
 static ngx_int_t ngx_http_consent_conclude(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_http_consent_loc_conf_t *lcf);
 static void ngx_http_consent_suppose(ngx_http_consent_ctx_t *ctx,
@@ -314,7 +312,7 @@ ngx_http_consent_ask(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
  * that one who leaves frees the request.
  */
 
-static ngx_int_t
+ngx_int_t
 ngx_http_consent_wait(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
 {
     ctx->waiting = 1;
@@ -334,6 +332,21 @@ ngx_http_consent_wait(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
 
 
 void
+ngx_http_consent_wake(ngx_http_consent_ctx_t *ctx)
+{
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
+    ngx_http_set_log_request(r->connection->log, r);
+
+    ctx->waiting = 0;
+
+    r->read_event_handler = ngx_http_block_reading;
+}
+
+
+void
 ngx_http_consent_resume(ngx_http_consent_ctx_t *ctx)
 {
     ngx_connection_t    *c;
@@ -342,11 +355,8 @@ ngx_http_consent_resume(ngx_http_consent_ctx_t *ctx)
     r = ctx->request;
     c = r->connection;
 
-    ngx_http_set_log_request(c->log, r);
+    ngx_http_consent_wake(ctx);
 
-    ctx->waiting = 0;
-
-    r->read_event_handler = ngx_http_block_reading;
     r->write_event_handler = ngx_http_core_run_phases;
 
     ngx_http_core_run_phases(r);

@@ -12,18 +12,15 @@ static ngx_int_t ngx_http_consent_process(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
 static ngx_uint_t ngx_http_consent_same_origin(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
-static ngx_uint_t ngx_http_consent_shown_is_current(ngx_http_request_t *r,
-    ngx_http_consent_change_t *change);
 static ngx_int_t ngx_http_consent_record_change(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
-static void ngx_http_consent_fill_write(ngx_http_consent_ctx_t *ctx);
 static void ngx_http_consent_written(ngx_consent_call_t *call);
 static ngx_int_t ngx_http_consent_finish(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
 
 
 ngx_int_t
-ngx_http_consent_post(ngx_http_request_t *r, cg_event_e what)
+ngx_http_consent_post(ngx_http_request_t *r, ngx_uint_t what)
 {
     ngx_int_t                   rc;
     ngx_http_consent_ctx_t     *ctx;
@@ -78,6 +75,7 @@ ngx_http_consent_process(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
     ngx_int_t                      rc;
     ngx_http_consent_post_t       *post;
     ngx_http_consent_change_t     *change;
+    ngx_http_consent_failure_e     failure;
     ngx_http_consent_srv_conf_t   *scf;
     ngx_http_consent_main_conf_t  *mcf;
 
@@ -98,8 +96,14 @@ ngx_http_consent_process(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
                        : NGX_HTTP_CONSENT_BAD_TYPE);
     }
 
+    change->method = post->json ? CG_METHOD_API : CG_METHOD_PAGE;
+
     if (!ngx_http_consent_same_origin(r, ctx)) {
         return ngx_http_consent_fail(r, ctx, NGX_HTTP_CONSENT_CROSS_SITE);
+    }
+
+    if (ctx->mode == CG_MODE_REPORT) {
+        return ngx_http_consent_fail(r, ctx, NGX_HTTP_CONSENT_REPORTING);
     }
 
     if (!cg_form_token_open(mcf->keys, &change->token, post->token,
@@ -122,18 +126,10 @@ ngx_http_consent_process(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
         return ngx_http_consent_fail(r, ctx, NGX_HTTP_CONSENT_BAD_TOKEN);
     }
 
-    if (!ngx_http_consent_shown_is_current(r, change)) {
-        return ngx_http_consent_fail(r, ctx, NGX_HTTP_CONSENT_CHANGED);
-    }
+    failure = ngx_http_consent_check_change(r, ctx);
 
-    if (post->unknown || (post->documents & ~change->shown)) {
-        return ngx_http_consent_fail(r, ctx, NGX_HTTP_CONSENT_NOT_SHOWN);
-    }
-
-    if (change->what == CG_EVENT_ACCEPT
-        && (change->shown & ~post->documents))
-    {
-        return ngx_http_consent_fail(r, ctx, NGX_HTTP_CONSENT_UNTICKED);
+    if (failure != NGX_HTTP_CONSENT_NO_FAILURE) {
+        return ngx_http_consent_fail(r, ctx, failure);
     }
 
     if (ctx->facts.lookup == CG_LOOKUP_FAILED) {
@@ -176,50 +172,6 @@ ngx_http_consent_same_origin(ngx_http_request_t *r,
 }
 
 
-/* Each document as it was shown is as it is now; finds their numbers. */
-
-static ngx_uint_t
-ngx_http_consent_shown_is_current(ngx_http_request_t *r,
-    ngx_http_consent_change_t *change)
-{
-    size_t                         n;
-    cg_shown_t                    *s;
-    ngx_int_t                      i;
-    const cg_policy_t             *p;
-    const cg_policies_t           *policies;
-    ngx_http_consent_main_conf_t  *mcf;
-
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
-    policies = ngx_consent_store_policies(mcf->client);
-
-    for (n = 0; n < change->token.nshown; n++) {
-        s = &change->token.shown[n];
-
-        i = ngx_http_consent_find_document(mcf,
-                                         (cg_str_t) { s->name_len, s->name });
-
-        if (i == NGX_ERROR) {
-            return 0;
-        }
-
-        p = &policies->docs[i];
-
-        if (!p->known || p->version != s->version
-            || p->has_sha256 != s->has_sha256
-            || (s->has_sha256 && ngx_memcmp(p->sha256, s->sha256, 32) != 0))
-        {
-            return 0;
-        }
-
-        change->numbers[n] = i;
-        change->shown |= (cg_docs_t) (1 << i);
-        change->write.versions[i] = s->version;
-    }
-
-    return 1;
-}
-
-
 static ngx_int_t
 ngx_http_consent_record_change(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx)
@@ -230,15 +182,11 @@ ngx_http_consent_record_change(ngx_http_request_t *r,
     mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
     change = ctx->change;
 
-    if (change->what == CG_EVENT_DECLINE && change->post.documents == 0) {
-        change->post.documents = change->shown;
-    }
+    ngx_http_consent_fill_write(ctx);
 
     if (ngx_http_consent_make_event(r, ctx) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-
-    ngx_http_consent_fill_write(ctx);
 
     ctx->call.done = ngx_http_consent_written;
     ctx->call.data = ctx;
@@ -247,41 +195,11 @@ ngx_http_consent_record_change(ngx_http_request_t *r,
     if (ngx_consent_store_write(mcf->client, &ctx->call, &change->write)
         == NGX_AGAIN)
     {
-        r->read_event_handler = ngx_http_test_reading;
-        r->write_event_handler = ngx_http_request_empty_handler;
-
-        return NGX_AGAIN;
+        return ngx_http_consent_wait(r, ctx) == NGX_AGAIN
+               ? NGX_AGAIN : NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     return ngx_http_consent_finish(r, ctx);
-}
-
-
-static void
-ngx_http_consent_fill_write(ngx_http_consent_ctx_t *ctx)
-{
-    ngx_consent_write_t        *write;
-    ngx_http_consent_change_t  *change;
-
-    change = ctx->change;
-    write = &change->write;
-
-    write->subject = &ctx->subject;
-    write->moved = (ctx->facts.lookup == CG_LOOKUP_FOUND && ctx->previous)
-                   ? &ctx->record : NULL;
-    write->rev = change->token.rev;
-    write->event = change->event;
-    write->granted = change->post.purposes;
-    write->answered = change->post.purposes;
-
-    if (change->what == CG_EVENT_ACCEPT) {
-        write->accept = change->post.documents;
-
-    } else {
-        write->decline = change->post.documents;
-        write->granted = 0;
-        write->answered = 0;
-    }
 }
 
 
@@ -296,9 +214,7 @@ ngx_http_consent_written(ngx_consent_call_t *call)
     r = ctx->request;
     c = r->connection;
 
-    ngx_http_set_log_request(c->log, r);
-
-    r->read_event_handler = ngx_http_block_reading;
+    ngx_http_consent_wake(ctx);
 
     ngx_http_finalize_request(r, ngx_http_consent_finish(r, ctx));
 
@@ -347,27 +263,4 @@ ngx_http_consent_finish(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
     default: /* NGX_CONSENT_FOREIGN */
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-}
-
-
-/* What the store has made of the record (ngx_consent_script.h). */
-
-void
-ngx_http_consent_apply(ngx_http_consent_change_t *change, cg_record_t *record)
-{
-    ngx_uint_t                  i;
-    const ngx_consent_write_t  *write;
-
-    write = &change->write;
-
-    for (i = 0; i < CG_MAX_DOCUMENTS; i++) {
-        if (write->accept & (1 << i)) {
-            record->accepted[i] = ngx_max(record->accepted[i],
-                                          write->versions[i]);
-        }
-    }
-
-    record->declined = (record->declined & ~write->accept) | write->decline;
-    record->granted = (record->granted & ~write->answered) | write->granted;
-    record->answered |= write->answered;
 }

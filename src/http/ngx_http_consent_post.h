@@ -15,10 +15,12 @@
  */
 
 typedef enum {
-    NGX_HTTP_CONSENT_BAD_BODY = 0,
+    NGX_HTTP_CONSENT_NO_FAILURE = 0,
+    NGX_HTTP_CONSENT_BAD_BODY,
     NGX_HTTP_CONSENT_BAD_SIZE,
     NGX_HTTP_CONSENT_BAD_TYPE,
     NGX_HTTP_CONSENT_CROSS_SITE,
+    NGX_HTTP_CONSENT_REPORTING,
     NGX_HTTP_CONSENT_NO_COOKIE,
     NGX_HTTP_CONSENT_BAD_TOKEN,
     NGX_HTTP_CONSENT_CHANGED,
@@ -28,10 +30,14 @@ typedef enum {
 } ngx_http_consent_failure_e;
 
 
-/* One change under way: in the pool of the request. */
+/*
+ * One change under way: in the pool of the request. `what` is the kind of the
+ * event that comes of it; the write is made of what the form says.
+ */
 
 typedef struct ngx_http_consent_change_s {
     cg_event_e                 what;
+    cg_method_e                method;
     ngx_http_consent_post_t    post;
     cg_form_token_t            token;
     cg_docs_t                  shown;        /* numbered as configured */
@@ -48,8 +54,16 @@ ngx_int_t ngx_http_consent_make_event(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
 
 
-/* ngx_http_consent_post.c */
+/* ngx_http_consent_change.c: what each kind of change is */
 
+/*
+ * Whether the form of ctx->change can be taken: it answers what was shown,
+ * and says what it has to. Finds the numbers of the documents shown.
+ */
+ngx_http_consent_failure_e ngx_http_consent_check_change(
+    ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx);
+/* Makes the write of it, but for the event. */
+void ngx_http_consent_fill_write(ngx_http_consent_ctx_t *ctx);
 /* What the store has made of the record (ngx_consent_script.h). */
 void ngx_http_consent_apply(ngx_http_consent_change_t *change,
     cg_record_t *record);

@@ -17,6 +17,8 @@ typedef struct {
 
 static const ngx_http_consent_failure_t  ngx_http_consent_failures[] = {
 
+    { 0, NULL, NULL, NULL },
+
     { 400, "malformed", "The request is malformed",
       "The body is not a form or JSON as documented." },
 
@@ -28,6 +30,9 @@ static const ngx_http_consent_failure_t  ngx_http_consent_failures[] = {
 
     { 403, "cross-site", "The request comes from another site",
       "An answer is taken from a page of this site only." },
+
+    { 403, "report", "Nothing is recorded here",
+      "The gate only reports for now: no answer is taken." },
 
     { 403, "cookies", "Cookies are off",
       "The answer cannot be kept without a cookie." },
@@ -49,6 +54,10 @@ static const ngx_http_consent_failure_t  ngx_http_consent_failures[] = {
 };
 
 
+static ngx_int_t ngx_http_consent_renew_cookies(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
+static ngx_int_t ngx_http_consent_send_result(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
 static ngx_int_t ngx_http_consent_see_other(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
 static ngx_int_t ngx_http_consent_page_again(ngx_http_request_t *r,
@@ -58,39 +67,78 @@ static ngx_int_t ngx_http_consent_page_again(ngx_http_request_t *r,
 ngx_int_t
 ngx_http_consent_done(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
 {
-    u_char                     *p;
-    ngx_str_t                   body;
-    ngx_http_consent_change_t  *change;
-
-    static const char  *results[] = { "written", "unchanged", "repeated" };
-
-    change = ctx->change;
+    ngx_http_consent_apply(ctx->change, &ctx->record);
 
     if (ngx_http_consent_own_headers(r) != NGX_OK
-        || ngx_http_consent_keep_visitor(r, ctx) != NGX_OK
-        || (ctx->gated && change->what == CG_EVENT_ACCEPT
-            && ngx_http_consent_clear_gated(r) != NGX_OK))
+        || ngx_http_consent_renew_cookies(r, ctx) != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_http_consent_apply(change, &ctx->record);
+    return ctx->change->post.json ? ngx_http_consent_send_result(r, ctx)
+                                  : ngx_http_consent_see_other(r, ctx);
+}
 
-    if (ngx_http_consent_send_receipt(r, ctx, &ctx->record) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+
+/*
+ * A browser whose visitor is erased is nobody's any more: it comes back as a
+ * new one. An account remains one, with a receipt that says nothing.
+ */
+
+static ngx_int_t
+ngx_http_consent_renew_cookies(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx)
+{
+    ngx_http_consent_change_t  *change;
+
+    change = ctx->change;
+
+    if (change->what == CG_EVENT_ERASE
+        && ctx->subject.kind == CG_SUBJECT_VISITOR)
+    {
+        return ngx_http_consent_clear_visitor(r) == NGX_OK
+               ? ngx_http_consent_clear_receipt(r) : NGX_ERROR;
     }
 
-    if (!change->post.json) {
-        return ngx_http_consent_see_other(r, ctx);
+    if (ctx->gated && change->what == CG_EVENT_ACCEPT
+        && ngx_http_consent_clear_gated(r) != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
-    body.data = ngx_pnalloc(r->pool, 128);
+    return ngx_http_consent_keep_visitor(r, ctx) == NGX_OK
+           ? ngx_http_consent_send_receipt(r, ctx, &ctx->record) : NGX_ERROR;
+}
+
+
+/* What is erased, what is not, and for how many seconds. */
+
+static ngx_int_t
+ngx_http_consent_send_result(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx)
+{
+    u_char     *p, *last;
+    ngx_str_t   body;
+
+    static const char  *results[] = { "written", "unchanged", "repeated" };
+
+    body.data = ngx_pnalloc(r->pool, 256);
     if (body.data == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    p = ngx_snprintf(body.data, 128, "{\"result\":\"%s\",\"rev\":%uD}\n",
+    last = body.data + 256;
+
+    p = ngx_slprintf(body.data, last, "{\"result\":\"%s\",\"rev\":%uD",
                      results[ctx->call.written], ctx->call.rev);
+
+    if (ctx->change->what == CG_EVENT_ERASE) {
+        p = ngx_slprintf(p, last, ",\"erased\":[\"record\"],"
+                         "\"kept\":[\"events\"],\"kept_for\":%T",
+                         ctx->mcf->store->proof);
+    }
+
+    p = ngx_slprintf(p, last, "}\n");
     body.len = p - body.data;
 
     return ngx_http_consent_send(r, NGX_HTTP_OK, "application/json", &body);

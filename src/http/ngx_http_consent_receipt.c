@@ -151,6 +151,18 @@ ngx_http_consent_send_receipt(ngx_http_request_t *r,
 }
 
 
+ngx_int_t
+ngx_http_consent_clear_receipt(ngx_http_request_t *r)
+{
+    ngx_str_t  value;
+
+    ngx_str_null(&value);
+
+    return ngx_http_consent_send_other(r, ngx_http_consent_receipt_suffix,
+                                       &value, 0);
+}
+
+
 static void
 ngx_http_consent_fill_receipt(ngx_http_consent_main_conf_t *mcf,
     const cg_record_t *record, cg_receipt_t *receipt)

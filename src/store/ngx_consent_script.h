@@ -12,14 +12,21 @@
  * later. Every key is in KEYS and all are of one slot.
  *
  *   KEYS  the record; its bucket of events
- *   ARGV  1 expected rev (0: none)   5 body of the event
- *         2 id of the event          6 its MAC
- *         3 retention, seconds       7 number of pairs of the base
- *         4 check ("k")              8 pairs of the base, then the changes
+ *   ARGV  1 expected rev (0: none)   6 its MAC
+ *         2 id of the event          7 what: "set", "withdraw" or "erase"
+ *         3 time to live, seconds    8 number of pairs of the base
+ *         4 check ("k")              9 pairs of the base, then the changes
+ *         5 body of the event
  *
  * The base is a record that was found under a previous key and is moved here
  * by this write. A change is a field and its value: "d.*" a version, which
  * only ever raises, or "-"; "" removes the field.
+ *
+ * "withdraw" removes all "d.*" and makes all "p.*" 0, also those that no
+ * configuration knows any more; the changes come on top of it. "erase" leaves
+ * a tombstone: "rev", "ev" and "k" for as long as forms of before may come,
+ * so that none of them brings anything back, and the same form sent twice is
+ * still known.
  *
  * What the gate could not read it has taken for absent (rev 0). It would ask
  * and be told of a conflict for ever if that did not hold here too: the
@@ -33,7 +40,8 @@ static const char  ngx_consent_script[] =
 
 "local key, bucket = KEYS[1], KEYS[2]\n"
 "local want, ev, check = tonumber(ARGV[1]), ARGV[2], ARGV[4]\n"
-"local body, mac, n = ARGV[5], ARGV[6], tonumber(ARGV[7])\n"
+"local body, mac, what = ARGV[5], ARGV[6], ARGV[7]\n"
+"local n = tonumber(ARGV[8])\n"
 
 "local function load(flat, first, last)\n"
 "  local t, any = {}, false\n"
@@ -67,7 +75,7 @@ static const char  ngx_consent_script[] =
 "local rec, exists = load(flat, 1, #flat)\n"
 "local moved = not exists and n > 0\n"
 "if moved then\n"
-"  rec = load(ARGV, 8, 7 + 2 * n)\n"
+"  rec = load(ARGV, 9, 8 + 2 * n)\n"
 "  rec.k = nil\n"
 "end\n"
 
@@ -87,16 +95,33 @@ static const char  ngx_consent_script[] =
 "end\n"
 
 "local set = {}\n"
-"for i = 8 + 2 * n, #ARGV, 2 do\n"
-"  local f, v, old = ARGV[i], ARGV[i + 1], rec[ARGV[i]]\n"
-"  if string.sub(f, 1, 2) == 'd.' and v ~= '-' and v ~= ''\n"
-"     and old and old ~= '-' and tonumber(old) > tonumber(v)\n"
-"  then v = old end\n"
+"local function change(f, v)\n"
+"  local old = rec[f]\n"
 "  if v == '' then v = nil end\n"
 "  if v ~= old then\n"
 "    rec[f] = v\n"
 "    if v then set[f] = v else drop[#drop + 1] = f end\n"
 "  end\n"
+"end\n"
+
+"if what ~= 'set' then\n"
+"  local fields = {}\n"
+"  for f in pairs(rec) do fields[#fields + 1] = f end\n"
+"  for _, f in ipairs(fields) do\n"
+"    local p = string.sub(f, 1, 2)\n"
+"    if what == 'erase' then\n"
+"      if f ~= 'k' and f ~= 'rev' and f ~= 'ev' then change(f, '') end\n"
+"    elseif p == 'd.' then change(f, '')\n"
+"    elseif p == 'p.' then change(f, '0') end\n"
+"  end\n"
+"end\n"
+
+"for i = 9 + 2 * n, #ARGV, 2 do\n"
+"  local f, v, old = ARGV[i], ARGV[i + 1], rec[ARGV[i]]\n"
+"  if string.sub(f, 1, 2) == 'd.' and v ~= '-' and v ~= ''\n"
+"     and old and old ~= '-' and tonumber(old) > tonumber(v)\n"
+"  then v = old end\n"
+"  change(f, v)\n"
 "end\n"
 
 "if next(set) == nil and #drop == 0 then return {'unchanged', rev} end\n"

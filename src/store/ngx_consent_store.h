@@ -134,9 +134,23 @@ struct ngx_consent_call_s {
 };
 
 
-/* A change of one record together with its event. */
+/*
+ * A change of one record together with its event. A withdrawal removes every
+ * document and refuses every purpose of the record, and what else is set here
+ * comes on top; what is erased leaves a tombstone: the number of its writes
+ * and its last event, by which an old form is known for what it is. It reads
+ * as a record with nothing in it.
+ */
+
+typedef enum {
+    NGX_CONSENT_WRITE_SET = 0,
+    NGX_CONSENT_WRITE_WITHDRAW,
+    NGX_CONSENT_WRITE_ERASE
+} ngx_consent_write_e;
 
 typedef struct {
+    ngx_consent_write_e   what;
+    time_t                ttl;        /* seconds; 0: retention */
     const cg_subject_t   *subject;
     const cg_record_t    *moved;      /* found under the old key; or NULL */
     uint32_t              rev;        /* that the record must have; 0: none */
@@ -148,6 +162,10 @@ typedef struct {
     uint32_t              versions[CG_MAX_DOCUMENTS];   /* of `accept` */
     cg_purposes_t         granted;
     cg_purposes_t         answered;   /* whose values are set */
+    uint8_t               age_state;  /* cg_age_e; CG_AGE_NONE: leave it */
+    uint8_t               age;        /* years, of `age_state` */
+    cg_cc_t               residence;  /* CG_CC_UNKNOWN: remove it */
+    unsigned              resides:1;  /* `residence` is set */
 } ngx_consent_write_t;
 
 

@@ -38,8 +38,12 @@ static void ngx_consent_script_words(ngx_consent_script_t *script,
     ngx_consent_store_t *store, const ngx_consent_write_t *write);
 static void ngx_consent_script_changes(ngx_consent_script_t *script,
     ngx_consent_store_conf_t *conf, const ngx_consent_write_t *write);
+static void ngx_consent_script_traits(ngx_consent_script_t *script,
+    const ngx_consent_write_t *write);
 static void ngx_consent_script_change(ngx_consent_script_t *script,
     const char *prefix, ngx_str_t *name, const char *fmt, ngx_uint_t value);
+static void ngx_consent_script_pair(ngx_consent_script_t *script,
+    cg_str_t field, cg_str_t value);
 static void ngx_consent_script_free(void *data);
 static ngx_consent_command_t *ngx_consent_script_read(
     ngx_consent_conn_t *conn, ngx_consent_script_t *script);
@@ -70,6 +74,15 @@ static const char  *ngx_consent_script_answers[] = {
     "repeated",
     "conflict",
     "foreign"
+};
+
+
+/* In the order of ngx_consent_write_e. */
+
+static const char  *ngx_consent_script_kinds[] = {
+    "set",
+    "withdraw",
+    "erase"
 };
 
 
@@ -172,6 +185,7 @@ ngx_consent_script_words(ngx_consent_script_t *script,
     ngx_consent_store_t *store, const ngx_consent_write_t *write)
 {
     size_t                 len;
+    time_t                 ttl;
     u_char                 key[CG_MAX_KEY];
     cg_str_t               prefix;
     ngx_consent_buf_t     *b;
@@ -181,6 +195,10 @@ ngx_consent_script_words(ngx_consent_script_t *script,
     prefix.len = store->conf->prefix.len;
     prefix.data = store->conf->prefix.data;
     b = &script->words;
+
+    ttl = write->ttl ? write->ttl
+          : write->subject->kind == CG_SUBJECT_TEST
+            ? NGX_CONSENT_TEST_RETENTION : store->conf->retention;
 
     ngx_consent_buf_number(b, 2);
 
@@ -192,14 +210,13 @@ ngx_consent_script_words(ngx_consent_script_t *script,
 
     ngx_consent_buf_number(b, write->rev);
     ngx_consent_buf_hex(b, write->event, 16);
-    ngx_consent_buf_number(b, write->subject->kind == CG_SUBJECT_TEST
-                              ? NGX_CONSENT_TEST_RETENTION
-                              : store->conf->retention);
+    ngx_consent_buf_number(b, ttl);
     ngx_consent_buf_hex(b, pseudonym->check, CG_SUBJECT_CHECK_LEN);
     ngx_consent_buf_bulk(b, write->body.data, write->body.len);
     ngx_consent_buf_bulk(b, write->mac.data, write->mac.len);
+    ngx_consent_buf_word(b, ngx_consent_script_kinds[write->what]);
 
-    script->nwords = 9;
+    script->nwords = 10;
 }
 
 
@@ -227,6 +244,29 @@ ngx_consent_script_changes(ngx_consent_script_t *script,
                                       (write->granted >> i) & 1);
         }
     }
+
+    ngx_consent_script_traits(script, write);
+}
+
+
+static void
+ngx_consent_script_traits(ngx_consent_script_t *script,
+    const ngx_consent_write_t *write)
+{
+    size_t    n;
+    uint8_t   text[CG_MAX_AGE_TEXT];
+
+    if (write->age_state != CG_AGE_NONE) {
+        n = cg_age_text(write->age_state, write->age, text);
+        ngx_consent_script_pair(script, cg_field_name(CG_FIELD_AGE),
+                                (cg_str_t) { n, text });
+    }
+
+    if (write->resides) {
+        n = cg_country_code(write->residence, text);
+        ngx_consent_script_pair(script, cg_field_name(CG_FIELD_RESIDENCE),
+                                (cg_str_t) { n, text });
+    }
 }
 
 
@@ -234,14 +274,26 @@ static void
 ngx_consent_script_change(ngx_consent_script_t *script, const char *prefix,
     ngx_str_t *name, const char *fmt, ngx_uint_t value)
 {
+    size_t   len;
     u_char  *last, field[2 + CG_MAX_NAME], text[NGX_INT_T_LEN];
 
     last = ngx_cpymem(field, prefix, 2);
     last = ngx_cpymem(last, name->data, ngx_min(name->len, CG_MAX_NAME));
-    ngx_consent_buf_bulk(&script->changes, field, last - field);
+    len = last - field;
 
     last = ngx_sprintf(text, fmt, value);
-    ngx_consent_buf_bulk(&script->changes, text, last - text);
+
+    ngx_consent_script_pair(script, (cg_str_t) { len, field },
+                            (cg_str_t) { (size_t) (last - text), text });
+}
+
+
+static void
+ngx_consent_script_pair(ngx_consent_script_t *script, cg_str_t field,
+    cg_str_t value)
+{
+    ngx_consent_buf_bulk(&script->changes, field.data, field.len);
+    ngx_consent_buf_bulk(&script->changes, value.data, value.len);
 
     script->nwords += 2;
 }

@@ -243,6 +243,40 @@ test_a_body_links_to_the_event_before(void **state)
 }
 
 
+/* What is only there when there is something to say. */
+
+static void
+test_a_body_tells_residence_age_and_gpc(void **state)
+{
+    json_t      *root;
+    cg_event_t   e;
+
+    (void) state;
+
+    make_event(&e);
+    e.what = CG_EVENT_AGE;
+    e.age_state = CG_AGE_MINOR;
+    e.age = 16;
+    e.gpc = true;
+    root = body_of(&e);
+    assert_string_equal(text_at(root, "age"), "minor:16");
+    assert_int_equal(json_integer_value(json_object_get(root, "gpc")), 1);
+    assert_null(json_object_get(root, "residence"));
+    json_decref(root);
+
+    e.what = CG_EVENT_RESIDENCE;
+    e.residence = cg_cc("IS");
+    root = body_of(&e);
+    assert_string_equal(text_at(root, "residence"), "IS");
+    json_decref(root);
+
+    e.residence = CG_CC_UNKNOWN;
+    root = body_of(&e);
+    assert_string_equal(text_at(root, "residence"), "");
+    json_decref(root);
+}
+
+
 static void
 test_a_body_is_json_for_any_bytes(void **state)
 {
@@ -377,6 +411,10 @@ test_values_out_of_range_are_no_body(void **state)
     refused(e.ndocs = CG_MAX_DOCUMENTS + 1);
     refused(e.npurposes = CG_MAX_PURPOSES + 1);
     refused(docs[1].name_len = CG_MAX_NAME + 1);
+    refused(e.residence = CG_CC_ANONYMIZER);
+    refused(e.age_state = CG_AGE_MINOR + 1);
+    refused(e.age_state = CG_AGE_OK);
+    refused(e.age_state = CG_AGE_OK; e.age = CG_MAX_AGE + 1);
 }
 
 
@@ -435,7 +473,26 @@ test_a_body_is_signed_by_the_first_key(void **state)
 }
 
 
-/* SHA-256 of 00000003 "abc" 00 0005 0002, computed by another program. */
+static bool
+id_of(uint8_t id[CG_EVENT_ID_LEN], cg_str_t token, cg_event_e what,
+    cg_docs_t chosen, cg_purposes_t granted)
+{
+    cg_choice_t  choice;
+
+    memset(&choice, 0, sizeof(cg_choice_t));
+
+    choice.what = what;
+    choice.chosen = chosen;
+    choice.granted = granted;
+
+    return cg_event_id(id, token, &choice);
+}
+
+
+/*
+ * SHA-256 of 00000003 "abc" 00 0005 0002 0000 00, computed by another
+ * program.
+ */
 
 static void
 test_the_id_of_an_event(void **state)
@@ -444,9 +501,9 @@ test_the_id_of_an_event(void **state)
 
     (void) state;
 
-    assert_true(cg_parse_hex(cg_str("e710ae79a8201fc6b0b8d933b08c41e4"), good,
+    assert_true(cg_parse_hex(cg_str("2b850134031a24c93ee9e03074de352d"), good,
                              CG_EVENT_ID_LEN));
-    assert_true(cg_event_id(id, cg_str("abc"), CG_EVENT_ACCEPT, 5, 2));
+    assert_true(id_of(id, cg_str("abc"), CG_EVENT_ACCEPT, 5, 2));
     assert_memory_equal(id, good, CG_EVENT_ID_LEN);
 }
 
@@ -454,22 +511,34 @@ test_the_id_of_an_event(void **state)
 static void
 test_what_differs_is_another_event(void **state)
 {
-    size_t   i, j;
-    uint8_t  id[8][CG_EVENT_ID_LEN];
+    size_t       i, j;
+    uint8_t      id[12][CG_EVENT_ID_LEN];
+    cg_choice_t  choice;
 
     (void) state;
 
-    assert_true(cg_event_id(id[0], cg_str("abc"), CG_EVENT_ACCEPT, 5, 2));
-    assert_true(cg_event_id(id[1], cg_str("abd"), CG_EVENT_ACCEPT, 5, 2));
-    assert_true(cg_event_id(id[2], cg_str("abc"), CG_EVENT_DECLINE, 5, 2));
-    assert_true(cg_event_id(id[3], cg_str("abc"), CG_EVENT_ACCEPT, 4, 2));
-    assert_true(cg_event_id(id[4], cg_str("abc"), CG_EVENT_ACCEPT, 5, 3));
-    assert_true(cg_event_id(id[5], cg_str("abc"), CG_EVENT_ACCEPT, 2, 5));
-    assert_true(cg_event_id(id[6], cg_str("abc\0"), CG_EVENT_ACCEPT, 5, 2));
-    assert_true(cg_event_id(id[7], (cg_str_t) { 0, NULL }, CG_EVENT_ACCEPT,
-                            5, 2));
+    assert_true(id_of(id[0], cg_str("abc"), CG_EVENT_ACCEPT, 5, 2));
+    assert_true(id_of(id[1], cg_str("abd"), CG_EVENT_ACCEPT, 5, 2));
+    assert_true(id_of(id[2], cg_str("abc"), CG_EVENT_DECLINE, 5, 2));
+    assert_true(id_of(id[3], cg_str("abc"), CG_EVENT_ACCEPT, 4, 2));
+    assert_true(id_of(id[4], cg_str("abc"), CG_EVENT_ACCEPT, 5, 3));
+    assert_true(id_of(id[5], cg_str("abc"), CG_EVENT_ACCEPT, 2, 5));
+    assert_true(id_of(id[6], cg_str("abc\0"), CG_EVENT_ACCEPT, 5, 2));
+    assert_true(id_of(id[7], (cg_str_t) { 0, NULL }, CG_EVENT_ACCEPT, 5, 2));
 
-    for (i = 0; i < 8; i++) {
+    memset(&choice, 0, sizeof(cg_choice_t));
+    choice.chosen = 5;
+    choice.granted = 2;
+    choice.residence = cg_cc("DE");
+    assert_true(cg_event_id(id[8], cg_str("abc"), &choice));
+    choice.residence = cg_cc("FR");
+    assert_true(cg_event_id(id[9], cg_str("abc"), &choice));
+    choice.age_state = CG_AGE_OK;
+    assert_true(cg_event_id(id[10], cg_str("abc"), &choice));
+    choice.age_state = CG_AGE_MINOR;
+    assert_true(cg_event_id(id[11], cg_str("abc"), &choice));
+
+    for (i = 0; i < 12; i++) {
         for (j = 0; j < i; j++) {
             assert_memory_not_equal(id[i], id[j], CG_EVENT_ID_LEN);
         }
@@ -486,10 +555,10 @@ test_the_largest_token_has_an_id(void **state)
 
     memset(token, 'A', sizeof(token));
 
-    assert_true(cg_event_id(id, (cg_str_t) { CG_MAX_TOKEN, token },
-                            CG_EVENT_ACCEPT, 0, 0));
-    assert_false(cg_event_id(id, (cg_str_t) { CG_MAX_TOKEN + 1, token },
-                             CG_EVENT_ACCEPT, 0, 0));
+    assert_true(id_of(id, (cg_str_t) { CG_MAX_TOKEN, token },
+                      CG_EVENT_ACCEPT, 0, 0));
+    assert_false(id_of(id, (cg_str_t) { CG_MAX_TOKEN + 1, token },
+                       CG_EVENT_ACCEPT, 0, 0));
 }
 
 
@@ -501,6 +570,7 @@ main(void)
         cmocka_unit_test(test_a_body_is_json),
         cmocka_unit_test(test_a_body_without_lists_country_or_locale),
         cmocka_unit_test(test_a_body_links_to_the_event_before),
+        cmocka_unit_test(test_a_body_tells_residence_age_and_gpc),
         cmocka_unit_test(test_a_body_is_json_for_any_bytes),
         cmocka_unit_test(test_a_body_is_one_line),
         cmocka_unit_test(test_the_largest_event_of_valid_names_fits),

@@ -80,6 +80,7 @@ make_form(cg_form_token_t *t)
     t->country = cg_cc("DE");
     t->source = CG_SOURCE_HISTORY;
     t->reason = CG_REASON_OUTDATED;
+    t->age = 16;
     t->realm_len = realm.len;
     memcpy(t->realm, realm.data, realm.len);
     t->locale_len = 5;
@@ -139,6 +140,7 @@ test_a_form_token_opens_as_it_was_sealed(void **state)
     assert_int_equal(back.country, t.country);
     assert_int_equal(back.source, t.source);
     assert_int_equal(back.reason, t.reason);
+    assert_int_equal(back.age, 16);
     assert_int_equal(back.locale_len, 5);
     assert_memory_equal(back.locale, "de-AT", 5);
     assert_int_equal(back.nshown, 2);
@@ -590,6 +592,7 @@ test_values_out_of_range_are_not_sealed(void **state)
     refused(t.country = CG_CC_COUNT);
     refused(t.source = CG_SOURCES);
     refused(t.reason = CG_REASONS);
+    refused(t.age = CG_MAX_AGE + 1);
     refused(t.realm_len = CG_MAX_REALM + 1);
     refused(t.locale_len = CG_MAX_LOCALE + 1);
     refused(t.nshown = CG_MAX_DOCUMENTS + 1);
@@ -608,11 +611,12 @@ enum {
     AT_COUNTRY = 35,
     AT_SOURCE = 37,
     AT_REASON = 38,
-    AT_REALM = 39,
-    AT_LOCALE = 44,
-    AT_SHOWN = 50,
-    AT_NAME = 51,
-    AT_SHA256 = 61
+    AT_AGE = 39,
+    AT_REALM = 40,
+    AT_LOCALE = 45,
+    AT_SHOWN = 51,
+    AT_NAME = 52,
+    AT_SHA256 = 62
 };
 
 static void
@@ -627,11 +631,12 @@ test_payloads_with_bad_values_are_refused(void **state)
         uint8_t  good;
         uint8_t  bad;
     } cases[] = {
-        { AT_FORMAT, 1, 0 }, { AT_FORMAT, 1, 2 }, { AT_EXPIRES, 0, 0x80 },
+        { AT_FORMAT, 2, 0 }, { AT_FORMAT, 2, 1 }, { AT_EXPIRES, 0, 0x80 },
         { AT_KIND, 2, 0 }, { AT_KIND, 2, 4 }, { AT_PREVIOUS, 0, 2 },
         { AT_PREVIOUS, 0, 0xff }, { AT_COUNTRY, 0, 0x80 },
         { AT_SOURCE, CG_SOURCE_HISTORY, CG_SOURCES },
         { AT_REASON, CG_REASON_OUTDATED, CG_REASONS },
+        { AT_AGE, 16, CG_MAX_AGE + 1 },
         { AT_REALM, 4, CG_MAX_REALM + 1 },
         { AT_LOCALE, 5, CG_MAX_LOCALE + 1 },
         { AT_SHOWN, 2, 1 }, { AT_SHOWN, 2, 3 },
