@@ -138,7 +138,10 @@ subtest 'other spellings of its address' => sub {
     my $browser = $t->browser('DE', host => 'gated');
 
     is $browser->get($_)->status, 200, $_
-        for '/plain?x', '/./plain', '//plain', '/%70lain', '/x/../plain';
+        for '/plain?x', '//plain', '/%70lain';
+    like $browser->get($_)->location, qr{^/plain\?return=},
+        "$_ may mean another, and is sent to it"
+        for '/./plain', '/x/../plain';
     is $browser->get($_)->status, 302, "$_ is another"
         for '/plain2', '/plain/x', '/Plain', '/plain%2f..';
 };

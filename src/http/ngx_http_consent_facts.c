@@ -8,6 +8,8 @@
 
 static ngx_int_t ngx_http_consent_exempted(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_http_consent_loc_conf_t *lcf);
+static ngx_uint_t ngx_http_consent_exempted_path(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_http_consent_loc_conf_t *lcf);
 static ngx_int_t ngx_http_consent_foresee(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
 
@@ -67,7 +69,8 @@ ngx_http_consent_gather(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
     }
 
     ctx->method = ngx_http_consent_client_method(r);
-    ctx->page = ngx_http_consent_is_page(scf, &ctx->uri);
+    ctx->page = ngx_http_consent_is_page(scf, &ctx->uri)
+                && !ngx_http_consent_ambiguous(r);
 
     facts->own = ctx->page || lcf->api;
     facts->preflight = (ctx->method == NGX_HTTP_OPTIONS);
@@ -121,13 +124,7 @@ ngx_http_consent_exempted(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
     ngx_uint_t                 i;
     ngx_http_complex_value_t  *cv;
 
-    static ngx_str_t  acme = ngx_string("/.well-known/acme-challenge/");
-
-    /* RFC 8555, 8.3: a certificate must not depend on a consent */
-
-    if (ctx->uri.len > acme.len
-        && ngx_strncmp(ctx->uri.data, acme.data, acme.len) == 0)
-    {
+    if (ngx_http_consent_exempted_path(r, ctx, lcf)) {
         return NGX_OK;
     }
 
@@ -147,12 +144,6 @@ ngx_http_consent_exempted(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
 
 #if (NGX_PCRE)
 
-    if (lcf->exempt_uri_regex
-        && ngx_regex_exec(lcf->exempt_uri_regex, &ctx->uri, NULL, 0) >= 0)
-    {
-        return NGX_OK;
-    }
-
     if (lcf->exempt_agent_regex && r->headers_in.user_agent
         && ngx_regex_exec(lcf->exempt_agent_regex,
                           &r->headers_in.user_agent->value, NULL, 0)
@@ -164,6 +155,34 @@ ngx_http_consent_exempted(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
 #endif
 
     return NGX_DECLINED;
+}
+
+
+static ngx_uint_t
+ngx_http_consent_exempted_path(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_http_consent_loc_conf_t *lcf)
+{
+    static ngx_str_t  acme = ngx_string("/.well-known/acme-challenge/");
+
+    /* RFC 8555, 8.3: a certificate must not depend on a consent */
+
+    if (ctx->uri.len > acme.len
+        && ngx_strncmp(ctx->uri.data, acme.data, acme.len) == 0)
+    {
+        return !ngx_http_consent_ambiguous(r);
+    }
+
+#if (NGX_PCRE)
+
+    if (lcf->exempt_uri_regex
+        && ngx_regex_exec(lcf->exempt_uri_regex, &ctx->uri, NULL, 0) >= 0)
+    {
+        return !ngx_http_consent_ambiguous(r);
+    }
+
+#endif
+
+    return 0;
 }
 
 

@@ -11,6 +11,7 @@
 #include <ngx_http.h>
 
 #include "../core/cg_event.h"
+#include "../core/cg_path.h"
 #include "../core/cg_receipt.h"
 #include "../core/cg_token.h"
 #include "../cache/ngx_consent_cache.h"
@@ -363,6 +364,11 @@ ngx_uint_t ngx_http_consent_is_page(ngx_http_consent_srv_conf_t *scf,
 ngx_uint_t ngx_http_consent_serves_page(ngx_http_request_t *r);
 /* The client's URI, normalized, whatever rewrites have made of r->uri. */
 ngx_int_t ngx_http_consent_client_uri(ngx_http_request_t *r, ngx_str_t *uri);
+/*
+ * Whether the path of the request line may be another one to who is behind
+ * us: no page of ours then, nor exempt by its path.
+ */
+ngx_uint_t ngx_http_consent_ambiguous(ngx_http_request_t *r);
 /* The method of the request line. */
 ngx_uint_t ngx_http_consent_client_method(ngx_http_request_t *r);
 

@@ -405,7 +405,12 @@ ngx_http_consent_conclude(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (ctx->page || ngx_http_consent_is_page(scf, &r->uri)) {
+    /* who was sent here within nginx asks for the page by its own name */
+
+    if (ctx->page
+        || (!r->valid_unparsed_uri
+            && ngx_http_consent_is_page(scf, &r->uri)))
+    {
         return ngx_http_consent_show_page(r, ctx);
     }
 

@@ -122,6 +122,13 @@ ngx_http_consent_client_uri(ngx_http_request_t *r, ngx_str_t *uri)
 }
 
 
+ngx_uint_t
+ngx_http_consent_ambiguous(ngx_http_request_t *r)
+{
+    return cg_path_ambiguous(ngx_http_consent_cstr(&r->unparsed_uri));
+}
+
+
 /*
  * error_page makes a GET of any other method; the request line keeps what the
  * client has sent.
