@@ -142,7 +142,7 @@ subtest 'variables' => sub {
 
 
 subtest 'names of the decision' => sub {
-    my $source = slurp('src/core/cg_decide.c');
+    my $source = slurp('src/core/cg_names.c');
 
     for (
         ['outcome', '### Outcomes'], ['reason', '### Reasons'],

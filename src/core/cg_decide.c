@@ -9,24 +9,28 @@
 #define CG_DAY  86400    /* seconds */
 
 
-static void cg_decide_place(cg_decision_t *d, const cg_facts_t *f,
+static void cg_decide_place(cg_decision_t *d, cg_trace_t *t,
+    const cg_facts_t *f, const cg_settings_t *s, int64_t now);
+static cg_evidence_e cg_evidence(cg_source_e source, const cg_facts_t *f,
     const cg_settings_t *s, int64_t now);
-static bool cg_decide_evidence(cg_decision_t *d, const cg_facts_t *f,
-    const cg_settings_t *s, cg_cc_t cc, bool anonymizer, int64_t now);
 static bool cg_remembered(const cg_record_t *record, const cg_settings_t *s,
     int64_t now);
 static bool cg_decide_free(const cg_facts_t *f, const cg_settings_t *s,
     cg_reason_e *reason);
-static void cg_decide_outside(cg_decision_t *d, const cg_facts_t *f,
-    const cg_settings_t *s, const cg_policies_t *p);
-static void cg_decide_inside(cg_decision_t *d, const cg_facts_t *f,
-    const cg_settings_t *s, const cg_policies_t *p, int64_t now);
-static void cg_decide_consent(cg_decision_t *d, const cg_record_t *record,
-    const cg_settings_t *s, const cg_policies_t *p, int64_t now);
+static void cg_decide_outside(cg_decision_t *d, cg_trace_t *t,
+    const cg_facts_t *f, const cg_settings_t *s, const cg_policies_t *p);
+static void cg_decide_inside(cg_decision_t *d, cg_trace_t *t,
+    const cg_facts_t *f, const cg_settings_t *s, const cg_policies_t *p,
+    int64_t now);
+static void cg_decide_consent(cg_decision_t *d, cg_trace_t *t,
+    const cg_record_t *record, const cg_settings_t *s, const cg_policies_t *p,
+    int64_t now);
 static void cg_decide_purposes(cg_decision_t *d, const cg_record_t *record,
     const cg_settings_t *s, const cg_policies_t *p);
 static void cg_end(cg_decision_t *d, cg_outcome_e outcome,
     cg_reason_e reason);
+static void cg_note(cg_trace_t *t, cg_step_e step, bool yes);
+static cg_cc_t cg_place_country(const cg_facts_t *f);
 static const cg_record_t *cg_found(const cg_facts_t *f);
 static bool cg_store_failed(const cg_facts_t *f, const cg_policies_t *p);
 static bool cg_age_confirmed(const cg_record_t *record,
@@ -36,57 +40,6 @@ static cg_docs_t cg_documents_below(const cg_record_t *record,
     const cg_policies_t *p, cg_docs_t wanted);
 static cg_reason_e cg_missing_reason(const cg_record_t *record,
     cg_docs_t missing);
-
-
-static const cg_str_t  cg_outcome_names[CG_OUTCOMES] = {
-    cg_str("pass"),
-    cg_str("notice"),
-    cg_str("page"),
-    cg_str("age_page"),
-    cg_str("refuse"),
-    cg_str("unavailable")
-};
-
-
-static const cg_str_t  cg_reason_names[CG_REASONS] = {
-    cg_str("off"),
-    cg_str("subrequest"),
-    cg_str("preflight"),
-    cg_str("error_page"),
-    cg_str("own"),
-    cg_str("exempt"),
-    cg_str("outside"),
-    cg_str("unknown_country"),
-    cg_str("receipt"),
-    cg_str("store_down"),
-    cg_str("under_age"),
-    cg_str("age_unconfirmed"),
-    cg_str("missing"),
-    cg_str("outdated"),
-    cg_str("declined"),
-    cg_str("cross_site"),
-    cg_str("notice"),
-    cg_str("purpose"),
-    cg_str("accepted")
-};
-
-
-static const cg_str_t  cg_source_names[CG_SOURCES] = {
-    cg_str("address"),
-    cg_str("residence"),
-    cg_str("history"),
-    cg_str("anonymizer"),
-    cg_str("unknown"),
-    cg_str("override")
-};
-
-
-static const cg_str_t  cg_class_names[CG_CLASSES] = {
-    cg_str("navigation"),
-    cg_str("unsafe"),
-    cg_str("api"),
-    cg_str("subresource")
-};
 
 
 /* A redirect would turn a POST into a GET, and a script's answer to HTML. */
@@ -115,20 +68,37 @@ void
 cg_decide(cg_decision_t *d, const cg_facts_t *facts,
     const cg_settings_t *settings, const cg_policies_t *policies, int64_t now)
 {
+    cg_decide_traced(d, NULL, facts, settings, policies, now);
+}
+
+
+void
+cg_decide_traced(cg_decision_t *d, cg_trace_t *trace, const cg_facts_t *facts,
+    const cg_settings_t *settings, const cg_policies_t *policies, int64_t now)
+{
+    bool         is_free;
     cg_reason_e  reason;
 
     memset(d, 0, sizeof(cg_decision_t));
 
-    cg_decide_place(d, facts, settings, now);
+    if (trace != NULL) {
+        memset(trace, 0, sizeof(cg_trace_t));
+        trace->decided = CG_STEPS;
+    }
 
-    if (cg_decide_free(facts, settings, &reason)) {
+    cg_decide_place(d, trace, facts, settings, now);
+
+    is_free = cg_decide_free(facts, settings, &reason);
+    cg_note(trace, CG_STEP_FREE, is_free);
+
+    if (is_free) {
         cg_end(d, CG_PASS, reason);
 
     } else if (d->inside) {
-        cg_decide_inside(d, facts, settings, policies, now);
+        cg_decide_inside(d, trace, facts, settings, policies, now);
 
     } else {
-        cg_decide_outside(d, facts, settings, policies);
+        cg_decide_outside(d, trace, facts, settings, policies);
     }
 }
 
@@ -194,102 +164,109 @@ cg_action(cg_outcome_e outcome, cg_class_e klass)
 }
 
 
-cg_str_t
-cg_outcome_name(cg_outcome_e outcome)
-{
-    return outcome < CG_OUTCOMES ? cg_outcome_names[outcome] : cg_str("");
-}
-
-
-cg_str_t
-cg_reason_name(cg_reason_e reason)
-{
-    return reason < CG_REASONS ? cg_reason_names[reason] : cg_str("");
-}
-
-
-cg_str_t
-cg_source_name(cg_source_e source)
-{
-    return source < CG_SOURCES ? cg_source_names[source] : cg_str("");
-}
-
-
-cg_str_t
-cg_class_name(cg_class_e klass)
-{
-    return klass < CG_CLASSES ? cg_class_names[klass] : cg_str("");
-}
-
-
-/* Where the visitor counts as being, and what says so. */
+/*
+ * Where the visitor counts as being, and what says so: the first source that
+ * says "inside". Who lives outside is outside, unless the address is inside:
+ * the law looks at where the person is. With a trace all sources are heard.
+ */
 
 static void
-cg_decide_place(cg_decision_t *d, const cg_facts_t *f, const cg_settings_t *s,
-    int64_t now)
+cg_decide_place(cg_decision_t *d, cg_trace_t *t, const cg_facts_t *f,
+    const cg_settings_t *s, int64_t now)
 {
-    bool     anonymizer, given;
-    cg_cc_t  cc;
+    bool           cancelled;
+    cg_source_e    source;
+    cg_evidence_e  e;
 
-    cc = f->country;
-    given = cc >= CG_CC_ANONYMIZER;     /* in the place of a country */
-    anonymizer = given || f->anonymizer != CG_ANONYMIZER_NONE;
+    cancelled = false;
 
-    if (given) {
-        cc = CG_CC_UNKNOWN;
+    d->source = cg_place_country(f) == CG_CC_UNKNOWN ? CG_SOURCE_UNKNOWN
+                                                     : CG_SOURCE_ADDRESS;
+
+    for (source = CG_SOURCE_ADDRESS; source < CG_SOURCE_OVERRIDE; source++) {
+        e = cg_evidence(source, f, s, now);
+
+        if (t != NULL) {
+            t->evidence[source] = cancelled && e == CG_EVIDENCE_INSIDE
+                                  ? CG_EVIDENCE_CANCELLED : (uint8_t) e;
+        }
+
+        if (d->inside || cancelled) {
+            continue;
+        }
+
+        if (e == CG_EVIDENCE_INSIDE) {
+            d->inside = true;
+            d->source = (uint8_t) source;
+
+        } else if (e == CG_EVIDENCE_OUTSIDE && source == CG_SOURCE_RESIDENCE) {
+            cancelled = true;
+        }
+
+        if (t == NULL && (d->inside || cancelled)) {
+            break;
+        }
+    }
+
+    if (t != NULL) {
+        t->source = cancelled ? CG_SOURCE_RESIDENCE : d->source;
     }
 
     if (f->overridden) {
-
-        /* alone: what is known of the tester's own address is not here */
-
         d->source = CG_SOURCE_OVERRIDE;
-        d->inside = cg_territory_has(&s->territory, cc)
-                    || (anonymizer && s->gate_anonymizer)
-                    || (cc == CG_CC_UNKNOWN && s->gate_unknown);
-        return;
-    }
-
-    d->inside = cg_decide_evidence(d, f, s, cc, anonymizer, now);
-
-    if (!d->inside) {
-        d->source = cc == CG_CC_UNKNOWN ? CG_SOURCE_UNKNOWN
-                                        : CG_SOURCE_ADDRESS;
     }
 }
 
 
-static bool
-cg_decide_evidence(cg_decision_t *d, const cg_facts_t *f,
-    const cg_settings_t *s, cg_cc_t cc, bool anonymizer, int64_t now)
+/*
+ * Under an override its country stands for that of the address, and nothing
+ * that is known of the tester counts.
+ */
+
+static cg_evidence_e
+cg_evidence(cg_source_e source, const cg_facts_t *f, const cg_settings_t *s,
+    int64_t now)
 {
+    cg_cc_t             cc;
     const cg_record_t  *record;
 
-    if (cg_territory_has(&s->territory, cc)) {
-        d->source = CG_SOURCE_ADDRESS;
-        return true;
+    cc = cg_place_country(f);
+    record = f->overridden && !f->pretended ? NULL : cg_found(f);
+
+    switch (source) {
+
+    case CG_SOURCE_ADDRESS:
+        return cg_territory_has(&s->territory, cc) ? CG_EVIDENCE_INSIDE
+               : cc == CG_CC_UNKNOWN ? CG_EVIDENCE_NONE : CG_EVIDENCE_OUTSIDE;
+
+    case CG_SOURCE_RESIDENCE:
+        return record == NULL || record->residence == CG_CC_UNKNOWN
+               ? CG_EVIDENCE_NONE
+               : cg_territory_has(&s->territory, record->residence)
+                 ? CG_EVIDENCE_INSIDE : CG_EVIDENCE_OUTSIDE;
+
+    case CG_SOURCE_HISTORY:
+        return record != NULL && cg_remembered(record, s, now)
+               ? CG_EVIDENCE_INSIDE : CG_EVIDENCE_NONE;
+
+    case CG_SOURCE_ANONYMIZER:
+        return !f->anonymizer && f->country < CG_CC_ANONYMIZER
+               ? CG_EVIDENCE_NONE
+               : s->gate_anonymizer ? CG_EVIDENCE_INSIDE : CG_EVIDENCE_PASS;
+
+    default:    /* CG_SOURCE_UNKNOWN */
+        return cc != CG_CC_UNKNOWN ? CG_EVIDENCE_NONE
+               : s->gate_unknown ? CG_EVIDENCE_INSIDE : CG_EVIDENCE_PASS;
     }
+}
 
-    record = cg_found(f);
 
-    if (record != NULL && record->residence != CG_CC_UNKNOWN) {
-        d->source = CG_SOURCE_RESIDENCE;
-        return cg_territory_has(&s->territory, record->residence);
-    }
+/* A1 and T1 stand in the place of a country, and are none. */
 
-    if (record != NULL && cg_remembered(record, s, now)) {
-        d->source = CG_SOURCE_HISTORY;
-        return true;
-    }
-
-    if (anonymizer && s->gate_anonymizer) {
-        d->source = CG_SOURCE_ANONYMIZER;
-        return true;
-    }
-
-    d->source = CG_SOURCE_UNKNOWN;
-
-    return cc == CG_CC_UNKNOWN && s->gate_unknown;
+static cg_cc_t
+cg_place_country(const cg_facts_t *f)
+{
+    return f->country >= CG_CC_ANONYMIZER ? CG_CC_UNKNOWN : f->country;
 }
 
 
@@ -342,7 +319,7 @@ cg_decide_free(const cg_facts_t *f, const cg_settings_t *s,
  */
 
 static void
-cg_decide_outside(cg_decision_t *d, const cg_facts_t *f,
+cg_decide_outside(cg_decision_t *d, cg_trace_t *t, const cg_facts_t *f,
     const cg_settings_t *s, const cg_policies_t *p)
 {
     cg_purposes_t       said;
@@ -356,13 +333,14 @@ cg_decide_outside(cg_decision_t *d, const cg_facts_t *f,
         said |= p->gpc_deny;
     }
 
-    cg_end(d, CG_PASS, f->country == CG_CC_UNKNOWN
-                       || f->country >= CG_CC_ANONYMIZER
+    cg_end(d, CG_PASS, cg_place_country(f) == CG_CC_UNKNOWN
                        ? CG_REASON_UNKNOWN_COUNTRY : CG_REASON_OUTSIDE);
+    cg_note(t, CG_STEP_PLACE, true);
 
     cg_decide_purposes(d, record, s, p);
 
     d->refused &= said;
+    cg_note(t, CG_STEP_PURPOSES, d->refused != 0);
 
     if (d->refused != 0) {
         cg_end(d, CG_REFUSE, CG_REASON_PURPOSE);
@@ -373,21 +351,24 @@ cg_decide_outside(cg_decision_t *d, const cg_facts_t *f,
 /* Steps 3 to 9. */
 
 static void
-cg_decide_inside(cg_decision_t *d, const cg_facts_t *f,
+cg_decide_inside(cg_decision_t *d, cg_trace_t *t, const cg_facts_t *f,
     const cg_settings_t *s, const cg_policies_t *p, int64_t now)
 {
-    bool                failed;
+    bool                failed, cross;
     const cg_record_t  *record;
 
     failed = cg_store_failed(f, p);
     record = failed ? f->receipt : cg_found(f);
 
     cg_end(d, CG_PASS, CG_REASON_ACCEPTED);
+    cg_note(t, CG_STEP_PLACE, false);
+    cg_note(t, CG_STEP_SUBRESOURCE, f->klass == CG_CLASS_SUBRESOURCE);
 
     if (f->klass == CG_CLASS_SUBRESOURCE) {
         /* what it belongs to has been asked */
 
     } else if (failed && record == NULL) {
+        cg_note(t, CG_STEP_STORE, true);
 
         if (s->closed) {
             cg_end(d, CG_UNAVAILABLE, CG_REASON_STORE_DOWN);
@@ -397,18 +378,21 @@ cg_decide_inside(cg_decision_t *d, const cg_facts_t *f,
         cg_end(d, CG_PASS, CG_REASON_STORE_DOWN);
 
     } else {
-        cg_decide_consent(d, record, s, p, now);
+        cg_note(t, CG_STEP_STORE, failed);
+        cg_decide_consent(d, t, record, s, p, now);
     }
 
     if (d->outcome == CG_PAGE || d->outcome == CG_AGE_PAGE) {
 
-        if (!f->cross_site || f->klass != CG_CLASS_UNSAFE
-            || f->subject != CG_SUBJECT_NONE)
-        {
+        /* SameSite kept the cookies back: an answer of SAML, a payment */
+
+        cross = f->cross_site && f->klass == CG_CLASS_UNSAFE
+                && f->subject == CG_SUBJECT_NONE;
+        cg_note(t, CG_STEP_CROSS_SITE, cross);
+
+        if (!cross) {
             return;
         }
-
-        /* SameSite kept the cookies back: an answer of SAML, a payment */
 
         cg_end(d, CG_PASS, CG_REASON_CROSS_SITE);
 
@@ -417,6 +401,7 @@ cg_decide_inside(cg_decision_t *d, const cg_facts_t *f,
     }
 
     cg_decide_purposes(d, record, s, p);
+    cg_note(t, CG_STEP_PURPOSES, d->refused != 0);
 
     if (d->refused != 0) {
         cg_end(d, CG_REFUSE, CG_REASON_PURPOSE);
@@ -427,20 +412,28 @@ cg_decide_inside(cg_decision_t *d, const cg_facts_t *f,
 /* Steps 5 to 7. */
 
 static void
-cg_decide_consent(cg_decision_t *d, const cg_record_t *record,
+cg_decide_consent(cg_decision_t *d, cg_trace_t *t, const cg_record_t *record,
     const cg_settings_t *s, const cg_policies_t *p, int64_t now)
 {
+    bool  minor, unconfirmed;
+
     d->missing = cg_documents_missing(record, p, s->documents, now);
 
-    if (record != NULL && record->age_state == CG_AGE_MINOR) {
+    minor = record != NULL && record->age_state == CG_AGE_MINOR;
+    unconfirmed = s->ask_age && !cg_age_confirmed(record, s);
+    cg_note(t, CG_STEP_AGE, minor || unconfirmed);
+
+    if (minor) {
         cg_end(d, CG_AGE_PAGE, CG_REASON_UNDER_AGE);
         return;
     }
 
-    if (s->ask_age && !cg_age_confirmed(record, s)) {
+    if (unconfirmed) {
         cg_end(d, CG_PAGE, CG_REASON_AGE_UNCONFIRMED);
         return;
     }
+
+    cg_note(t, CG_STEP_DOCUMENTS, d->missing != 0);
 
     if (d->missing != 0) {
         cg_end(d, CG_PAGE, cg_missing_reason(record, d->missing));
@@ -448,6 +441,7 @@ cg_decide_consent(cg_decision_t *d, const cg_record_t *record,
     }
 
     d->behind = cg_documents_below(record, p, s->documents);
+    cg_note(t, CG_STEP_NOTICE, d->behind != 0);
 
     if (d->behind != 0) {
         cg_end(d, CG_NOTICE, CG_REASON_NOTICE);
@@ -478,6 +472,23 @@ cg_end(cg_decision_t *d, cg_outcome_e outcome, cg_reason_e reason)
 {
     d->outcome = (uint8_t) outcome;
     d->reason = (uint8_t) reason;
+}
+
+
+/* The last question that was answered with yes has decided. */
+
+static void
+cg_note(cg_trace_t *t, cg_step_e step, bool yes)
+{
+    if (t == NULL) {
+        return;
+    }
+
+    t->answers[step] = yes ? CG_ANSWER_YES : CG_ANSWER_NO;
+
+    if (yes) {
+        t->decided = (uint8_t) step;
+    }
 }
 
 

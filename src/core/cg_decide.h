@@ -101,6 +101,7 @@ typedef struct {
     uint8_t             lookup;         /* cg_lookup_e */
     cg_cc_t             country;        /* by address or override */
     bool                overridden;     /* `country` is an override */
+    bool                pretended;      /* `record` is the override's, too */
     uint8_t             anonymizer;     /* cg_anonymizer_e: by address, or
                                          * by the override */
     bool                subrequest;
@@ -159,6 +160,53 @@ typedef struct {
  */
 void cg_decide(cg_decision_t *d, const cg_facts_t *facts,
     const cg_settings_t *settings, const cg_policies_t *policies, int64_t now);
+
+
+/* The questions of the rule, in their order; that of the names. */
+
+typedef enum {
+    CG_STEP_FREE = 0,           /* off, own page, exempt and the like? */
+    CG_STEP_PLACE,              /* outside of the territory? */
+    CG_STEP_SUBRESOURCE,        /* a part of a page? */
+    CG_STEP_STORE,              /* did the store fail? */
+    CG_STEP_AGE,                /* under age, or age not confirmed? */
+    CG_STEP_DOCUMENTS,          /* one not accepted as far as is enforced? */
+    CG_STEP_CROSS_SITE,         /* could not have brought a cookie? */
+    CG_STEP_NOTICE,             /* accepted below what is current? */
+    CG_STEP_PURPOSES,           /* a required one not granted? */
+    CG_STEPS
+} cg_step_e;
+
+typedef enum {
+    CG_ANSWER_NOT_ASKED = 0,
+    CG_ANSWER_NO,
+    CG_ANSWER_YES
+} cg_answer_e;
+
+/* What a source says about where the visitor is. */
+
+typedef enum {
+    CG_EVIDENCE_NONE = 0,       /* nothing */
+    CG_EVIDENCE_OUTSIDE,
+    CG_EVIDENCE_PASS,           /* would be inside, had the location said so */
+    CG_EVIDENCE_CANCELLED,      /* inside, but for a residence outside */
+    CG_EVIDENCE_INSIDE,
+    CG_EVIDENCES
+} cg_evidence_e;
+
+/* How a decision came about. */
+
+typedef struct {
+    uint8_t        answers[CG_STEPS];       /* cg_answer_e */
+    uint8_t        decided;     /* cg_step_e; CG_STEPS: nothing to object to */
+    uint8_t        evidence[CG_SOURCES];    /* cg_evidence_e */
+    uint8_t        source;      /* of the evidence that counted: cg_source_e */
+} cg_trace_t;
+
+/* cg_decide() that leaves a trace. */
+void cg_decide_traced(cg_decision_t *d, cg_trace_t *trace,
+    const cg_facts_t *facts, const cg_settings_t *settings,
+    const cg_policies_t *policies, int64_t now);
 
 /*
  * Whether the decision can depend on the subject's record, or would be the

@@ -1,0 +1,85 @@
+/*
+ * Copyright (c) 2026 Consent Gate contributors
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+
+#include "cg_decide.h"
+
+
+static const cg_str_t  cg_outcome_names[CG_OUTCOMES] = {
+    cg_str("pass"),
+    cg_str("notice"),
+    cg_str("page"),
+    cg_str("age_page"),
+    cg_str("refuse"),
+    cg_str("unavailable")
+};
+
+
+static const cg_str_t  cg_reason_names[CG_REASONS] = {
+    cg_str("off"),
+    cg_str("subrequest"),
+    cg_str("preflight"),
+    cg_str("error_page"),
+    cg_str("own"),
+    cg_str("exempt"),
+    cg_str("outside"),
+    cg_str("unknown_country"),
+    cg_str("receipt"),
+    cg_str("store_down"),
+    cg_str("under_age"),
+    cg_str("age_unconfirmed"),
+    cg_str("missing"),
+    cg_str("outdated"),
+    cg_str("declined"),
+    cg_str("cross_site"),
+    cg_str("notice"),
+    cg_str("purpose"),
+    cg_str("accepted")
+};
+
+
+static const cg_str_t  cg_source_names[CG_SOURCES] = {
+    cg_str("address"),
+    cg_str("residence"),
+    cg_str("history"),
+    cg_str("anonymizer"),
+    cg_str("unknown"),
+    cg_str("override")
+};
+
+
+static const cg_str_t  cg_class_names[CG_CLASSES] = {
+    cg_str("navigation"),
+    cg_str("unsafe"),
+    cg_str("api"),
+    cg_str("subresource")
+};
+
+
+cg_str_t
+cg_outcome_name(cg_outcome_e outcome)
+{
+    return outcome < CG_OUTCOMES ? cg_outcome_names[outcome] : cg_str("");
+}
+
+
+cg_str_t
+cg_reason_name(cg_reason_e reason)
+{
+    return reason < CG_REASONS ? cg_reason_names[reason] : cg_str("");
+}
+
+
+cg_str_t
+cg_source_name(cg_source_e source)
+{
+    return source < CG_SOURCES ? cg_source_names[source] : cg_str("");
+}
+
+
+cg_str_t
+cg_class_name(cg_class_e klass)
+{
+    return klass < CG_CLASSES ? cg_class_names[klass] : cg_str("");
+}
