@@ -239,6 +239,24 @@ purpose("''", '""');
 purpose("ads $_", qq{"$_"}) for qw(gpc gpc=allow needed necessary=1 Title=x);
 purpose("ads title=" . 'x' x 129, 'title=x');
 purpose('ads; consent_purpose ads', 'duplicate', '"ads"');
+
+sub tcf ($words, @named) {
+    refused("consent_tcf $words",
+        { http => "consent_purpose ads; consent_tcf $words;" }, 'consent_tcf',
+        @named);
+    return;
+}
+
+tcf('ads vendor=1', 'has no "purposes="');
+tcf('ads purposes=1 vendor=1 publisher', '"publisher" or "vendor="');
+tcf('others purposes=1', 'unknown name "others"');
+tcf('ads purposes=1; consent_tcf ads purposes=2', 'duplicate', '"ads"');
+tcf("ads $_", qq{invalid value "$_"}) for split / /, 'purposes= purposes=0'
+    . ' purposes=25 purposes=1,1 purposes=1, purposes=,1 purposes=1,,2'
+    . ' purposes=a purposes=01 vendor=0 vendor=65536 vendor=x vendor='
+    . ' Publisher interests=1';
+tcf('ads purposes=1 purposes=2', 'invalid value "purposes=2"');
+tcf('ads purposes=1 publisher publisher', 'invalid value "publisher"');
 purpose(join('; consent_purpose ', map { "p$_" } 1 .. 17), '"p17"',
     'at most 16');
 

@@ -4,25 +4,20 @@ use v5.36;
 # framework has put in. The strings are made now, by that library.
 
 use lib 't/lib';
-use Cwd qw(abs_path);
-use File::Basename qw(dirname);
+use FindBin ();
 use JSON::PP ();
 use Test::More;
+use ConsentGate::Tcf;
 
-my $root  = abs_path(dirname(__FILE__) . '/..');
-my $build = abs_path($ENV{CG_BUILD} // "$root/build");
+my $dir   = tcf_prepare;
 my $seed  = $ENV{CG_SEED} // time;
 my $count = $ENV{CG_SOAK} ? 5_000 : 100;
 my $json  = JSON::PP->new->canonical;
 
-my $made = `make -s -C '$root' BUILD='$build' tcf 2>&1`;
-is $?, 0, 'library and decoder are there' or BAIL_OUT($made);
-
-$ENV{NODE_PATH} = "$build/tcf/node_modules";
 $ENV{UBSAN_OPTIONS} = 'halt_on_error=1';
 
 sub run ($command, @lines) {
-    my $input = "$build/tcf/input.$$";
+    my $input = "$dir/input.$$";
     open my $fh, '>', $input or die "$input: $!\n";
     print $fh map { "$_\n" } @lines;
     close $fh;
@@ -34,10 +29,10 @@ sub run ($command, @lines) {
     return @output;
 }
 
-sub decode (@lines) { return run("$build/tcf/decode", @lines) }
+sub decode (@lines) { return run("$dir/decode", @lines) }
 
 my @vectors = map { $json->decode($_) }
-    run("node '$root/t/tcf/vectors.js' $seed $count");
+    run("node '$FindBin::Bin/tcf/vectors.js' $seed $count");
 diag "CG_SEED=$seed" if @vectors != $count;
 is scalar @vectors, $count, 'as many strings as asked for';
 
@@ -104,8 +99,7 @@ subtest 'with one character altered' => sub {
 };
 
 subtest 'of global scope' => sub {
-    my ($text) = run("node '$root/t/tcf/vectors.js' one "
-        . q('[{"consents":[1],"global":true}]'));
+    my ($text) = tcf_strings({ consents => [1], global => JSON::PP::true });
     is_deeply [decode($text)], ['of global scope'], 'is refused by its name';
 };
 

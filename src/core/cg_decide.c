@@ -25,13 +25,17 @@ static void cg_decide_inside(cg_decision_t *d, cg_trace_t *t,
 static void cg_decide_consent(cg_decision_t *d, cg_trace_t *t,
     const cg_record_t *record, const cg_settings_t *s, const cg_policies_t *p,
     int64_t now);
-static void cg_decide_purposes(cg_decision_t *d, const cg_record_t *record,
-    const cg_settings_t *s, const cg_policies_t *p);
+static void cg_decide_purposes(cg_decision_t *d, const cg_facts_t *f,
+    const cg_record_t *record, const cg_settings_t *s,
+    const cg_policies_t *p);
+static cg_purposes_t cg_granted(const cg_facts_t *f,
+    const cg_record_t *record, const cg_policies_t *p);
 static void cg_end(cg_decision_t *d, cg_outcome_e outcome,
     cg_reason_e reason);
 static void cg_note(cg_trace_t *t, cg_step_e step, bool yes);
 static cg_cc_t cg_place_country(const cg_facts_t *f);
 static const cg_record_t *cg_found(const cg_facts_t *f);
+static const cg_record_t *cg_answers(const cg_facts_t *f);
 static bool cg_store_failed(const cg_facts_t *f, const cg_policies_t *p);
 static bool cg_age_confirmed(const cg_record_t *record,
     const cg_settings_t *s);
@@ -141,19 +145,10 @@ cg_documents_missing(const cg_record_t *record, const cg_policies_t *policies,
 }
 
 
-bool
-cg_purpose_granted(const cg_record_t *record, const cg_policies_t *policies,
-    size_t i)
+cg_purposes_t
+cg_purposes_granted(const cg_facts_t *facts, const cg_policies_t *policies)
 {
-    cg_purposes_t  granted;
-
-    granted = policies->necessary;
-
-    if (record != NULL) {
-        granted |= record->granted;
-    }
-
-    return i < CG_MAX_PURPOSES && (granted >> i & 1);
+    return cg_granted(facts, cg_answers(facts), policies);
 }
 
 
@@ -325,7 +320,7 @@ cg_decide_outside(cg_decision_t *d, cg_trace_t *t, const cg_facts_t *f,
     cg_purposes_t       said;
     const cg_record_t  *record;
 
-    record = f->lookup == CG_LOOKUP_FAILED ? f->receipt : cg_found(f);
+    record = cg_answers(f);
 
     said = record != NULL ? record->answered : 0;
 
@@ -337,7 +332,7 @@ cg_decide_outside(cg_decision_t *d, cg_trace_t *t, const cg_facts_t *f,
                        ? CG_REASON_UNKNOWN_COUNTRY : CG_REASON_OUTSIDE);
     cg_note(t, CG_STEP_PLACE, true);
 
-    cg_decide_purposes(d, record, s, p);
+    cg_decide_purposes(d, f, record, s, p);
 
     d->refused &= said;
     cg_note(t, CG_STEP_PURPOSES, d->refused != 0);
@@ -400,7 +395,7 @@ cg_decide_inside(cg_decision_t *d, cg_trace_t *t, const cg_facts_t *f,
         d->reason = CG_REASON_RECEIPT;
     }
 
-    cg_decide_purposes(d, record, s, p);
+    cg_decide_purposes(d, f, record, s, p);
     cg_note(t, CG_STEP_PURPOSES, d->refused != 0);
 
     if (d->refused != 0) {
@@ -452,18 +447,39 @@ cg_decide_consent(cg_decision_t *d, cg_trace_t *t, const cg_record_t *record,
 /* Step 8 finds what is refused; the caller knows whether it matters. */
 
 static void
-cg_decide_purposes(cg_decision_t *d, const cg_record_t *record,
-    const cg_settings_t *s, const cg_policies_t *p)
+cg_decide_purposes(cg_decision_t *d, const cg_facts_t *f,
+    const cg_record_t *record, const cg_settings_t *s, const cg_policies_t *p)
 {
-    cg_purposes_t  granted;
+    d->refused = s->purposes & (cg_purposes_t) ~cg_granted(f, record, p);
+}
 
-    granted = p->necessary;
 
-    if (record != NULL) {
-        granted |= record->granted;
+static cg_purposes_t
+cg_granted(const cg_facts_t *f, const cg_record_t *record,
+    const cg_policies_t *p)
+{
+    cg_purposes_t  tcf;
+
+    if (record == NULL
+        && f->subject != CG_SUBJECT_NONE && f->lookup != CG_LOOKUP_ABSENT)
+    {
+        /* not read: there may be a refusal in it */
+
+        return p->necessary;
     }
 
-    d->refused = s->purposes & (cg_purposes_t) ~granted;
+    tcf = f->tcf;
+
+    if (f->gpc) {
+        tcf &= (cg_purposes_t) ~p->gpc_deny;
+    }
+
+    if (record != NULL) {
+        tcf &= (cg_purposes_t) ~record->answered;
+        tcf |= record->granted;
+    }
+
+    return p->necessary | tcf;
 }
 
 
@@ -496,6 +512,15 @@ static const cg_record_t *
 cg_found(const cg_facts_t *f)
 {
     return f->lookup == CG_LOOKUP_FOUND ? f->record : NULL;
+}
+
+
+/* What the subject has answered: the record, or what stands in for it. */
+
+static const cg_record_t *
+cg_answers(const cg_facts_t *f)
+{
+    return f->lookup == CG_LOOKUP_FAILED ? f->receipt : cg_found(f);
 }
 
 

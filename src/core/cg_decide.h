@@ -111,6 +111,7 @@ typedef struct {
     bool                exempt;
     bool                cross_site;     /* the browser says so */
     bool                gpc;            /* Sec-GPC: 1 */
+    cg_purposes_t       tcf;            /* granted by a consent manager */
     const cg_record_t  *record;         /* with CG_LOOKUP_FOUND */
     const cg_record_t  *receipt;        /* a valid receipt cookie's */
 } cg_facts_t;
@@ -222,9 +223,14 @@ bool cg_decide_needs_record(const cg_facts_t *facts,
 cg_docs_t cg_documents_missing(const cg_record_t *record,
     const cg_policies_t *policies, cg_docs_t wanted, int64_t now);
 
-/* Whether purpose `i` counts as granted by `record` (NULL: none). */
-bool cg_purpose_granted(const cg_record_t *record,
-    const cg_policies_t *policies, size_t i);
+/*
+ * The purposes that count as granted: the necessary ones, those granted on
+ * record, and those granted to a consent manager on which the record has no
+ * answer and Global Privacy Control says nothing. A record that was not or
+ * could not be read may hold a refusal: then no consent manager counts.
+ */
+cg_purposes_t cg_purposes_granted(const cg_facts_t *facts,
+    const cg_policies_t *policies);
 
 /* What HTTP does with an outcome. */
 cg_action_e cg_action(cg_outcome_e outcome, cg_class_e klass);

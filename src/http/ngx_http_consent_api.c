@@ -26,8 +26,7 @@ static void ngx_http_consent_state_documents(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, const cg_policies_t *policies,
     cg_out_t *out);
 static void ngx_http_consent_state_names(ngx_http_request_t *r,
-    ngx_http_consent_ctx_t *ctx, cg_docs_t missing,
-    const cg_policies_t *policies, cg_out_t *out);
+    ngx_http_consent_ctx_t *ctx, cg_docs_t missing, cg_out_t *out);
 
 
 #define NGX_HTTP_CONSENT_READS                                                \
@@ -245,7 +244,7 @@ ngx_http_consent_state(ngx_http_request_t *r, ngx_uint_t what)
     cg_out_json(&out, cg_source_name(d->source));
 
     ngx_http_consent_state_documents(r, ctx, policies, &out);
-    ngx_http_consent_state_names(r, ctx, d->missing, policies, &out);
+    ngx_http_consent_state_names(r, ctx, d->missing, &out);
 
     cg_out_str(&out, cg_str("}\n"));
 
@@ -321,17 +320,16 @@ ngx_http_consent_state_documents(ngx_http_request_t *r,
 
 static void
 ngx_http_consent_state_names(ngx_http_request_t *r,
-    ngx_http_consent_ctx_t *ctx, cg_docs_t missing,
-    const cg_policies_t *policies, cg_out_t *out)
+    ngx_http_consent_ctx_t *ctx, cg_docs_t missing, cg_out_t *out)
 {
     ngx_str_t                      token;
     ngx_uint_t                     i;
-    const cg_record_t             *record;
+    cg_purposes_t                  granted;
     ngx_http_consent_main_conf_t  *mcf;
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
 
-    record = ngx_http_consent_record(ctx);
+    granted = ngx_http_consent_granted(r, ctx);
 
     cg_out_str(out, cg_str(",\"missing\":"));
     ngx_http_consent_doc_json(mcf, missing, out);
@@ -340,8 +338,8 @@ ngx_http_consent_state_names(ngx_http_request_t *r,
     for (i = 0; i < mcf->npurposes; i++) {
         cg_out_str(out, i ? cg_str(",") : cg_str(""));
         cg_out_json(out, ngx_http_consent_cstr(&mcf->purposes[i].name));
-        cg_out_str(out, cg_purpose_granted(record, policies, i)
-                        ? cg_str(":true") : cg_str(":false"));
+        cg_out_str(out, granted & (1 << i) ? cg_str(":true")
+                                           : cg_str(":false"));
     }
 
     cg_out_str(out, cg_str("},\"token\":"));

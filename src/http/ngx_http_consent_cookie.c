@@ -17,9 +17,6 @@ static ngx_uint_t ngx_http_consent_secure(ngx_http_request_t *r,
     ngx_http_consent_srv_conf_t *scf);
 static ngx_str_t ngx_http_consent_cookie_name(ngx_http_request_t *r,
     ngx_http_consent_srv_conf_t *scf);
-static ngx_int_t ngx_http_consent_find_cookie(ngx_http_request_t *r,
-    ngx_http_consent_ctx_t *ctx, ngx_str_t *name,
-    ngx_http_consent_open_pt open);
 static ngx_uint_t ngx_http_consent_open_visitor(ngx_http_consent_ctx_t *ctx,
     cg_str_t value);
 static ngx_uint_t ngx_http_consent_open_gated(ngx_http_consent_ctx_t *ctx,
@@ -77,7 +74,7 @@ ngx_http_consent_cookie_name(ngx_http_request_t *r,
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_consent_find_cookie(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_str_t *name,
     ngx_http_consent_open_pt open)

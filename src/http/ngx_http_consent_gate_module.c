@@ -120,6 +120,13 @@ static ngx_command_t  ngx_http_consent_commands[] = {
       0,
       NULL },
 
+    { ngx_string("consent_tcf"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_2MORE,
+      ngx_http_consent_tcf,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("consent_territory"),
       NGX_HTTP_CONSENT_ANYWHERE|NGX_CONF_1MORE,
       ngx_http_consent_words,

@@ -13,6 +13,7 @@
 #include "../core/cg_event.h"
 #include "../core/cg_path.h"
 #include "../core/cg_receipt.h"
+#include "../core/cg_tcf.h"
 #include "../core/cg_token.h"
 #include "../cache/ngx_consent_cache.h"
 #include "../geo/cg_geo.h"
@@ -59,6 +60,14 @@ typedef struct {
 } ngx_http_consent_purpose_t;
 
 
+/* consent_tcf: where a purpose stands in the string of a consent manager. */
+
+typedef struct {
+    ngx_str_t                  name;
+    cg_tcf_map_t               map;
+} ngx_http_consent_tcf_t;
+
+
 /* A database of the configuration, and its watch in a worker. */
 
 typedef struct {
@@ -86,6 +95,10 @@ typedef struct {
     ngx_http_consent_document_t  docs[CG_MAX_DOCUMENTS];
     ngx_uint_t                 npurposes;
     ngx_http_consent_purpose_t   purposes[CG_MAX_PURPOSES];
+
+    ngx_array_t               *tcf;         /* ngx_http_consent_tcf_t; or NULL */
+    cg_tcf_map_t               tcf_maps[CG_MAX_PURPOSES];
+    uint16_t                   tcf_vendors[CG_MAX_PURPOSES];
 
     ngx_array_t                variables;   /* ngx_uint_t: indexes in use */
     unsigned                   record_variables:1;  /* one needs the record */
@@ -208,6 +221,7 @@ typedef struct {
     unsigned                      classified:1;
     unsigned                      anonymizer:1;    /* looked for */
     unsigned                      tagged:1;
+    unsigned                      tcf:1;       /* the cookie is read */
     unsigned                      has_visitor:1;   /* a valid visitor id */
     unsigned                      gated:1;     /* subject by the gated cookie */
     unsigned                      page:1;      /* our page or age page */
@@ -373,11 +387,29 @@ ngx_uint_t ngx_http_consent_ambiguous(ngx_http_request_t *r);
 ngx_uint_t ngx_http_consent_client_method(ngx_http_request_t *r);
 
 
+/* ngx_http_consent_tcf.c */
+
+char *ngx_http_consent_tcf(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+/* When all purposes are known. */
+ngx_int_t ngx_http_consent_tcf_init(ngx_conf_t *cf,
+    ngx_http_consent_main_conf_t *mcf);
+/* Reads the string of a consent manager once, where consent_tcf is there. */
+ngx_int_t ngx_http_consent_know_tcf(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
+/* The purposes that count as granted, all that is known taken together. */
+cg_purposes_t ngx_http_consent_granted(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
+
+
 /* ngx_http_consent_cookie.c */
 
-/* The first value of our cookie that `open` takes; NGX_DECLINED: none. */
+/* The first value of a cookie that `open` takes; NGX_DECLINED: none. */
 typedef ngx_uint_t (*ngx_http_consent_open_pt)(ngx_http_consent_ctx_t *ctx,
     cg_str_t value);
+
+ngx_int_t ngx_http_consent_find_cookie(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_str_t *name,
+    ngx_http_consent_open_pt open);
 
 ngx_int_t ngx_http_consent_read_visitor(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);

@@ -220,6 +220,12 @@ ngx_http_consent_prepare(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
         return NGX_ERROR;
     }
 
+    if (lcf->settings.purposes
+        && ngx_http_consent_know_tcf(r, ctx) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
 
     if (ctx->facts.subject == CG_SUBJECT_NONE

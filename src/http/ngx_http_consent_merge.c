@@ -62,6 +62,10 @@ ngx_http_consent_init_main_conf(ngx_conf_t *cf, void *conf)
         return NGX_CONF_ERROR;
     }
 
+    if (ngx_http_consent_tcf_init(cf, mcf) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
     if (store == NULL) {
         return NGX_CONF_OK;
     }

@@ -338,14 +338,14 @@ ngx_http_consent_v_purposes(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_http_consent_main_conf_t *mcf,
     cg_out_t *out)
 {
-    ngx_uint_t           i;
-    const cg_policies_t  *policies;
+    ngx_uint_t     i;
+    cg_purposes_t  granted;
 
     if (ctx == NULL || !ctx->done) {
         return;
     }
 
-    policies = ngx_consent_store_policies(mcf->client);
+    granted = ngx_http_consent_granted(r, ctx);
 
     for (i = 0; i < mcf->npurposes; i++) {
         if (i) {
@@ -353,9 +353,7 @@ ngx_http_consent_v_purposes(ngx_http_request_t *r,
         }
 
         cg_out_str(out, ngx_http_consent_cstr(&mcf->purposes[i].name));
-        cg_out_str(out, cg_purpose_granted(ngx_http_consent_record(ctx),
-                                           policies, i)
-                        ? cg_str("=1") : cg_str("=0"));
+        cg_out_str(out, granted & (1 << i) ? cg_str("=1") : cg_str("=0"));
     }
 }
 
@@ -448,8 +446,7 @@ ngx_http_consent_purpose_variable(ngx_http_request_t *r,
     ctx = ngx_http_consent_get_ctx(r);
 
     v->data = (u_char *) (ctx && ctx->done
-                          && cg_purpose_granted(ngx_http_consent_record(ctx),
-                                   ngx_consent_store_policies(mcf->client), i)
+                          && (ngx_http_consent_granted(r, ctx) & (1 << i))
                           ? "1" : "0");
     v->len = 1;
     v->valid = 1;

@@ -641,6 +641,21 @@ static const row_t  rows[] = {
 
     /* step 8 */
 
+    { "purpose granted to a consent manager",
+      { .country = DE, FOUND(whole), .tcf = ANALYTICS },
+      { .purposes = ANALYTICS }, END(PASS, ACCEPTED), IN(ADDRESS) },
+    { "purpose granted to a consent manager, refused on record",
+      { .country = DE, FOUND(refuses), .tcf = ANALYTICS },
+      { .purposes = ANALYTICS }, END(REFUSE, PURPOSE), IN(ADDRESS),
+      .refused = ANALYTICS },
+    { "purpose granted to a consent manager, store down",
+      { .country = DE, FAILED, .tcf = ANALYTICS },
+      { .purposes = ANALYTICS }, END(REFUSE, PURPOSE), IN(ADDRESS),
+      .refused = ANALYTICS },
+    { "outside, Global Privacy Control against a consent manager",
+      { .country = US, .gpc = true, .tcf = ANALYTICS },
+      { .purposes = ANALYTICS }, END(REFUSE, PURPOSE), OUT(ADDRESS),
+      .refused = ANALYTICS },
     { "purpose not granted", { .country = DE, FOUND(whole) },
       { .purposes = ANALYTICS }, END(REFUSE, PURPOSE), IN(ADDRESS),
       .refused = ANALYTICS },
@@ -890,19 +905,61 @@ test_all_sixteen_documents_are_looked_at(void **state)
 }
 
 
+/*
+ * What the record says wins; a consent manager is heard where it says
+ * nothing, and Global Privacy Control is not against it.
+ */
+
 static void
-test_purposes_are_granted_by_record_or_necessity(void **state)
+test_what_counts_as_granted(void **state)
 {
+    static const struct {
+        const char     *name;
+        cg_facts_t      f;
+        cg_purposes_t   granted;
+    } rows[] = {
+        { "nobody", { .country = DE }, SESSION },
+        { "no record", { ABSENT }, SESSION },
+        { "granted", { FOUND(grants) }, SESSION | ANALYTICS },
+        { "refused", { FOUND(refuses) }, SESSION },
+        { "not read", { ACCOUNT }, SESSION },
+        { "store down", { FAILED }, SESSION },
+        { "receipt", { RECEIPT(grants) }, SESSION | ANALYTICS },
+
+        { "nobody, manager", { .tcf = ANALYTICS }, SESSION | ANALYTICS },
+        { "no record, manager", { ABSENT, .tcf = SUPPORT },
+          SESSION | SUPPORT },
+        { "no answer, manager", { FOUND(whole), .tcf = ANALYTICS },
+          SESSION | ANALYTICS },
+        { "refused, manager", { FOUND(refuses), .tcf = ANALYTICS }, SESSION },
+        { "refused, manager of more",
+          { FOUND(refuses), .tcf = ANALYTICS | SUPPORT }, SESSION | SUPPORT },
+        { "granted, manager of another", { FOUND(grants), .tcf = SUPPORT },
+          SESSION | ANALYTICS | SUPPORT },
+        { "granted, manager silent", { FOUND(grants) },
+          SESSION | ANALYTICS },
+        { "not read, manager", { ACCOUNT, .tcf = ANALYTICS }, SESSION },
+        { "store down, manager", { FAILED, .tcf = ANALYTICS }, SESSION },
+        { "receipt refuses, manager",
+          { RECEIPT(refuses), .tcf = ANALYTICS | SUPPORT },
+          SESSION | SUPPORT },
+
+        { "control", { .gpc = true }, SESSION },
+        { "control, manager", { .gpc = true, .tcf = ANALYTICS | SUPPORT },
+          SESSION | SUPPORT },
+        { "control, no answer, manager",
+          { FOUND(whole), .gpc = true, .tcf = ANALYTICS }, SESSION },
+        { "control, granted", { FOUND(grants), .gpc = true },
+          SESSION | ANALYTICS },
+    };
+
     (void) state;
 
-    assert_true(cg_purpose_granted(NULL, &site, 0));
-    assert_false(cg_purpose_granted(NULL, &site, 1));
-    assert_true(cg_purpose_granted(&grants, &site, 0));
-    assert_true(cg_purpose_granted(&grants, &site, 1));
-    assert_false(cg_purpose_granted(&grants, &site, 2));
-    assert_false(cg_purpose_granted(&refuses, &site, 1));
-    assert_false(cg_purpose_granted(&grants, &site, CG_MAX_PURPOSES));
-    assert_false(cg_purpose_granted(&grants, &site, 33));
+    for (size_t i = 0; i < N(rows); i++) {
+        if (cg_purposes_granted(&rows[i].f, &site) != rows[i].granted) {
+            fail_msg("%s", rows[i].name);
+        }
+    }
 }
 
 
@@ -1232,7 +1289,7 @@ main(void)
         cmocka_unit_test(test_a_policy_comes_into_force_by_the_second),
         cmocka_unit_test(test_documents_behind_the_last_one_are_not_looked_at),
         cmocka_unit_test(test_all_sixteen_documents_are_looked_at),
-        cmocka_unit_test(test_purposes_are_granted_by_record_or_necessity),
+        cmocka_unit_test(test_what_counts_as_granted),
         cmocka_unit_test(test_the_record_is_needed),
         cmocka_unit_test(test_whatever_the_facts_the_decision_is_sound),
         cmocka_unit_test(test_every_outcome_in_every_class),
