@@ -21,6 +21,7 @@ $t->page('policy-update.html', flow_page);
 sub site ($name, $server, $more = '') {
     my $consent = ConsentGate::Test::consent_block()
         =~ s/%%REDIS%%;/$server; $more/r;
+    $consent =~ s/^\s+(?:username|password_file) .*\n//mg if $name =~ /auth/;
     $consent =~ s/^\s+(?:write_)?timeout .*\n//mg if $more =~ /timeout/;
 
     local $t->{ports}{''} = $t->port($name);
@@ -179,7 +180,7 @@ subtest 'passwords' => sub {
     state_of($http) for 1 .. 50;
     cmp_ok complaints($nginx), '<=', 4, 'and is quiet';
 
-    ($nginx, $http) = site('wrong', $redis->address,
+    ($nginx, $http) = site('auth-wrong', $redis->address,
         'password_file %%DIR%%/wrong.pass;');
     is state_of($http), 'pass store_down failed', 'a wrong one';
     like slurp($nginx->{log}), qr/\[error\].*WRONGPASS.*"password_file"/,
@@ -188,7 +189,7 @@ subtest 'passwords' => sub {
     state_of($http) for 1 .. 50;
     cmp_ok complaints($nginx), '<=', 4, 'and is quiet';
 
-    ($nginx, $http) = site('right', $redis->address,
+    ($nginx, $http) = site('auth-right', $redis->address,
         'password_file %%DIR%%/right.pass;');
     is state_of($http), 'page missing absent', 'the right one';
 };

@@ -232,7 +232,7 @@ ngx_consent_conn_handshake(ngx_consent_conn_t *conn)
     conn->state = NGX_CONSENT_CONN_HANDSHAKE;
 
     conn->reader = ngx_consent_reader_create();
-    conn->in = ngx_alloc(NGX_CONSENT_READ_SIZE, c->log);
+    conn->in = ngx_calloc(NGX_CONSENT_READ_SIZE, c->log);
 
     if (conn->reader == NULL || conn->in == NULL
         || ngx_consent_handshake_start(conn) != NGX_OK)
@@ -391,7 +391,10 @@ ngx_consent_conn_eof(ngx_consent_conn_t *conn, ssize_t n)
         }
 
         return ngx_consent_fault(conn, NGX_CONSENT_FAULT_HANDSHAKE, err,
-                                 "connection closed during the handshake");
+                                 "connection closed during the handshake%s",
+                                 conn->nanswered || conn->node->store->conf->ssl
+                                 ? "" : ": if this is a TLS port, set "
+                                        "\"tls on\" in \"consent_store\"");
     }
 
     return ngx_consent_fault(conn, NGX_CONSENT_FAULT_LOST, err,
@@ -414,9 +417,7 @@ ngx_consent_conn_replies(ngx_consent_conn_t *conn)
         }
 
         if (rc < 0) {
-            return ngx_consent_fault(conn, NGX_CONSENT_FAULT_PROTOCOL, 0,
-                                     "%s",
-                                     ngx_consent_reader_error(conn->reader));
+            return ngx_consent_fault_protocol(conn);
         }
 
         if (ngx_consent_conn_reply(conn, &reply) != NGX_OK) {

@@ -27,14 +27,9 @@ static const ngx_consent_fault_word_t  ngx_consent_fault_words[] = {
     { NULL, NGX_CONSENT_FAULT_CONNECT, NULL }
 };
 
-static const ngx_consent_fault_word_t  ngx_consent_fault_other = {
-    NULL, NGX_CONSENT_FAULT_DENIED,
-    "check \"consent_store\" and the ACL of its user"
-};
-
-
 static const ngx_consent_fault_word_t *ngx_consent_fault_word(
     const ngx_consent_reply_t *reply);
+static const char *ngx_consent_fault_bytes(ngx_consent_conn_t *conn);
 static void ngx_consent_fault_clean(ngx_str_t *text);
 
 
@@ -70,6 +65,8 @@ ngx_consent_fault_lasting(ngx_consent_fault_e kind)
     switch (kind) {
 
     case NGX_CONSENT_FAULT_DENIED:
+    case NGX_CONSENT_FAULT_GRANT:
+    case NGX_CONSENT_FAULT_TOPOLOGY:
     case NGX_CONSENT_FAULT_TLS:
     case NGX_CONSENT_FAULT_TLS_NAME:
     case NGX_CONSENT_FAULT_TLS_TRUST:
@@ -99,6 +96,7 @@ ngx_consent_fault_reply(ngx_consent_conn_t *conn, ngx_consent_fault_e kind,
 {
     size_t                           len;
     cg_str_t                         text;
+    ngx_consent_advice_t             advice;
     const ngx_consent_fault_word_t  *word;
 
     text = reply->items[0].str;
@@ -106,13 +104,16 @@ ngx_consent_fault_reply(ngx_consent_conn_t *conn, ngx_consent_fault_e kind,
 
     word = ngx_consent_fault_word(reply);
 
-    if (word == NULL && kind == NGX_CONSENT_FAULT_DENIED) {
-        word = &ngx_consent_fault_other;
+    if (word) {
+        return ngx_consent_fault(conn, kind, 0, "\"%*s\"%s%s", len,
+                                 text.data, word->advice ? ": " : "",
+                                 word->advice ? word->advice : "");
     }
 
-    return ngx_consent_fault(conn, kind, 0, "\"%*s\"%s%s", len, text.data,
-                             word && word->advice ? ": " : "",
-                             word && word->advice ? word->advice : "");
+    ngx_consent_advice(conn->node->store, reply, &advice);
+
+    return ngx_consent_fault(conn, kind, 0, "\"%*s\"%V", len, text.data,
+                             &advice.text);
 }
 
 
@@ -128,6 +129,55 @@ ngx_consent_fault_word(const ngx_consent_reply_t *reply)
     }
 
     return NULL;
+}
+
+
+ngx_int_t
+ngx_consent_fault_protocol(ngx_consent_conn_t *conn)
+{
+    const char  *what;
+
+    what = NULL;
+
+    if (conn->state != NGX_CONSENT_CONN_READY && conn->nanswered == 0) {
+        what = ngx_consent_fault_bytes(conn);
+    }
+
+    if (what) {
+        return ngx_consent_fault(conn, NGX_CONSENT_FAULT_PROTOCOL, 0,
+                                 "this is not Redis, it %s: check \"server\" "
+                                 "in \"consent_store\"", what);
+    }
+
+    return ngx_consent_fault(conn, NGX_CONSENT_FAULT_PROTOCOL, 0, "%s",
+                             ngx_consent_reader_error(conn->reader));
+}
+
+
+/* The first bytes that it has sent: there are some, or they would not fail. */
+
+static const char *
+ngx_consent_fault_bytes(ngx_consent_conn_t *conn)
+{
+    u_char  *in;
+
+    in = conn->in;
+
+    if (ngx_strncmp(in, "HTTP/", 5) == 0 || ngx_strncmp(in, "<", 1) == 0) {
+        return "answers in HTTP";
+    }
+
+    if (ngx_strncmp(in, "SSH-", 4) == 0) {
+        return "answers in SSH";
+    }
+
+    /* an alert, or a handshake, of TLS 1.0 to 1.3 (RFC 8446, 5.1) */
+
+    if ((in[0] == 21 || in[0] == 22) && in[1] == 3) {
+        return "answers in TLS (\"tls on\")";
+    }
+
+    return "answers in another protocol";
 }
 
 

@@ -16,7 +16,6 @@
  * See https://redis.io/docs/manual/client-side-caching/
  */
 
-#define NGX_CONSENT_FEED_CHANNEL  "__redis__:invalidate"
 #define NGX_CONSENT_FEED_WAIT     60000     /* ms; the stall comes first */
 
 static void ngx_consent_feed_ask(ngx_consent_feed_t *feed,

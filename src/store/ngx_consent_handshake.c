@@ -7,16 +7,21 @@
 
 
 /*
- * What is said first on a connection, in one go. ROLE tells a master from a
- * replica; PING is refused, unlike ROLE, while the data set is being loaded.
+ * What is said first on a connection, in one go. HELLO tells what kind of
+ * server it is, ROLE a master from a replica; PING is refused, unlike ROLE,
+ * while the data set is being loaded. The script is there before the first
+ * write, so that a write is one command, which a client that leaves cannot
+ * interrupt.
  */
 
 typedef enum {
     NGX_CONSENT_HELLO_AUTH = 0,
+    NGX_CONSENT_HELLO_MODE,
     NGX_CONSENT_HELLO_SELECT,
     NGX_CONSENT_HELLO_NAME,
     NGX_CONSENT_HELLO_ROLE,
-    NGX_CONSENT_HELLO_PING
+    NGX_CONSENT_HELLO_PING,
+    NGX_CONSENT_HELLO_SCRIPT
 } ngx_consent_hello_e;
 
 
@@ -24,6 +29,10 @@ static void ngx_consent_handshake_ask(ngx_consent_conn_t *conn,
     ngx_consent_hello_e what, ngx_uint_t nwords, const char *word);
 static ngx_int_t ngx_consent_handshake_error(ngx_consent_conn_t *conn,
     ngx_consent_hello_e what, const ngx_consent_reply_t *reply);
+static void ngx_consent_handshake_without(ngx_consent_conn_t *conn,
+    const ngx_consent_reply_t *reply);
+static ngx_int_t ngx_consent_handshake_mode(ngx_consent_conn_t *conn,
+    const ngx_consent_reply_t *reply);
 static ngx_int_t ngx_consent_handshake_role(ngx_consent_conn_t *conn,
     const ngx_consent_reply_t *reply);
 
@@ -51,6 +60,9 @@ ngx_consent_handshake_start(ngx_consent_conn_t *conn)
         ngx_consent_buf_bulk(b, conf->password.data, conf->password.len);
     }
 
+    ngx_consent_handshake_ask(conn, NGX_CONSENT_HELLO_MODE, 2, "HELLO");
+    ngx_consent_buf_word(b, "2");
+
     if (conf->database) {
         ngx_consent_handshake_ask(conn, NGX_CONSENT_HELLO_SELECT, 2,
                                   "SELECT");
@@ -63,6 +75,13 @@ ngx_consent_handshake_start(ngx_consent_conn_t *conn)
 
     ngx_consent_handshake_ask(conn, NGX_CONSENT_HELLO_ROLE, 1, "ROLE");
     ngx_consent_handshake_ask(conn, NGX_CONSENT_HELLO_PING, 1, "PING");
+
+    if (conn->role->scripts) {
+        ngx_consent_handshake_ask(conn, NGX_CONSENT_HELLO_SCRIPT, 3, "SCRIPT");
+        ngx_consent_buf_word(b, "LOAD");
+        ngx_consent_buf_bulk(b, conn->node->store->script.data,
+                             conn->node->store->script.len);
+    }
 
     return b->failed ? NGX_ERROR : NGX_OK;
 }
@@ -94,7 +113,12 @@ ngx_consent_handshake_reply(ngx_consent_conn_t *conn,
     } else if (what == NGX_CONSENT_HELLO_ROLE) {
         rc = ngx_consent_handshake_role(conn, reply);
 
-    } else if (reply->items[0].type == NGX_CONSENT_SIMPLE) {
+    } else if (what == NGX_CONSENT_HELLO_MODE) {
+        rc = ngx_consent_handshake_mode(conn, reply);
+
+    } else if (reply->items[0].type == NGX_CONSENT_SIMPLE
+               || what == NGX_CONSENT_HELLO_SCRIPT)
+    {
         rc = NGX_OK;
 
     } else {
@@ -111,8 +135,9 @@ ngx_consent_handshake_reply(ngx_consent_conn_t *conn,
 
 
 /*
- * The name is a courtesy, and PING is for the sake of LOADING only: a user
- * who may not give them is let through. An error that ends the connection
+ * The name is a courtesy, PING is for the sake of LOADING only, the script is
+ * sent with the write if it is not there, and a server that does not know
+ * HELLO is taken for what it should be: these may be refused. An error that ends the connection
  * ("max number of clients reached") may stand in the place of any answer.
  */
 
@@ -139,13 +164,87 @@ ngx_consent_handshake_error(ngx_consent_conn_t *conn,
 
     switch (what) {
 
+    case NGX_CONSENT_HELLO_MODE:
+        return NGX_OK;
+
     case NGX_CONSENT_HELLO_NAME:
     case NGX_CONSENT_HELLO_PING:
+    case NGX_CONSENT_HELLO_SCRIPT:
+        ngx_consent_handshake_without(conn, reply);
         return NGX_OK;
 
     default:
-        return ngx_consent_fault_reply(conn, NGX_CONSENT_FAULT_DENIED, reply);
+        return ngx_consent_fault_reply(conn, NGX_CONSENT_FAULT_GRANT, reply);
     }
+}
+
+
+static void
+ngx_consent_handshake_without(ngx_consent_conn_t *conn,
+    const ngx_consent_reply_t *reply)
+{
+    size_t                 len;
+    cg_str_t               text;
+    ngx_str_t              more;
+    ngx_consent_store_t   *store;
+    ngx_consent_advice_t   advice;
+
+    store = conn->node->store;
+
+    if (!ngx_consent_reply_error(reply, "NOPERM")
+        || !ngx_consent_line(store, NGX_CONSENT_LINE_GRANT, &more))
+    {
+        return;
+    }
+
+    text = reply->items[0].str;
+    len = ngx_min(text.len, 160);
+
+    ngx_consent_advice(store, reply, &advice);
+
+    ngx_log_error(NGX_LOG_WARN, store->log, 0,
+                  "consent store %V: does without: \"%*s\"%V%V",
+                  &conn->node->name, len, text.data, &advice.text, &more);
+}
+
+
+/* "mode" is one of the names in what HELLO answers. */
+
+static ngx_int_t
+ngx_consent_handshake_mode(ngx_consent_conn_t *conn,
+    const ngx_consent_reply_t *reply)
+{
+    size_t                     i;
+    cg_str_t                   mode;
+    const ngx_consent_item_t  *item;
+
+    mode.len = 0;
+
+    for (i = 1; i + 1 < reply->nitems; i++) {
+        item = &reply->items[i];
+
+        if (item[0].type == NGX_CONSENT_STRING
+            && item[1].type == NGX_CONSENT_STRING
+            && cg_str_eq(item[0].str, cg_str("mode")))
+        {
+            mode = item[1].str;
+            break;
+        }
+    }
+
+    if (mode.len && cg_str_eq(mode, cg_str("cluster"))) {
+        return ngx_consent_fault(conn, NGX_CONSENT_FAULT_TOPOLOGY, 0,
+                                 "is a node of a cluster: set \"topology "
+                                 "cluster\" in \"consent_store\"");
+    }
+
+    if (mode.len && cg_str_eq(mode, cg_str("sentinel"))) {
+        return ngx_consent_fault(conn, NGX_CONSENT_FAULT_TOPOLOGY, 0,
+                                 "is a Sentinel: set \"topology sentinel "
+                                 "NAME\" in \"consent_store\"");
+    }
+
+    return NGX_OK;
 }
 
 
@@ -170,6 +269,7 @@ ngx_consent_handshake_role(ngx_consent_conn_t *conn,
     }
 
     return ngx_consent_fault(conn, NGX_CONSENT_FAULT_ROLE, 0,
-                             "not a master but \"%*s\"",
+                             "not a master but \"%*s\": \"server\" in "
+                             "\"consent_store\" must be the master",
                              ngx_min(role.len, 16), role.data);
 }

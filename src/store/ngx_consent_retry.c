@@ -33,7 +33,8 @@ const ngx_consent_conn_role_t  ngx_consent_ask_role = {
     .ready = ngx_consent_conn_served,
     .failed = ngx_consent_conn_failed,
     .leave = ngx_consent_conn_leave,
-    .breaker = 1
+    .breaker = 1,
+    .scripts = 1
 };
 
 

@@ -244,11 +244,12 @@ ngx_int_t
 ngx_consent_refused(ngx_consent_command_t *cmd,
     const ngx_consent_reply_t *reply)
 {
-    size_t               len;
-    cg_str_t             text;
-    ngx_int_t            kind;
-    ngx_str_t            more;
-    ngx_consent_node_t  *node;
+    size_t                 len;
+    cg_str_t               text;
+    ngx_int_t              kind;
+    ngx_str_t              more;
+    ngx_consent_node_t    *node;
+    ngx_consent_advice_t   advice;
 
     node = cmd->conn->node;
     kind = ngx_consent_fault_kind(reply);
@@ -263,9 +264,11 @@ ngx_consent_refused(ngx_consent_command_t *cmd,
         text = reply->items[0].str;
         len = ngx_min(text.len, 160);
 
+        ngx_consent_advice(node->store, reply, &advice);
+
         ngx_log_error(NGX_LOG_ERR, node->store->log, 0,
-                      "consent store %V: refused: \"%*s\"%V",
-                      &node->name, len, text.data, &more);
+                      "consent store %V: refused: \"%*s\"%V%V",
+                      &node->name, len, text.data, &advice.text, &more);
     }
 
     return NGX_OK;

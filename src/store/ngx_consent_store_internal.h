@@ -49,7 +49,8 @@
 #define NGX_CONSENT_ZONE_DOCUMENTS  32
 #define NGX_CONSENT_ZONE_LAYOUT     2       /* count up when it changes */
 #define NGX_CONSENT_ZONE_SIZE       (256 * 1024)
-#define NGX_CONSENT_HELLO_MAX       5       /* commands of a handshake */
+#define NGX_CONSENT_HELLO_MAX       8       /* commands of a handshake */
+#define NGX_CONSENT_FEED_CHANNEL    "__redis__:invalidate"
 #define NGX_CONSENT_FAULT_TEXT      320
 #define NGX_CONSENT_NOTE_LEN        128
 #define NGX_CONSENT_HOST_LEN        255     /* of a name in DNS, at most */
@@ -89,6 +90,7 @@ typedef struct {
     void                   (*leave)(ngx_consent_conn_t *conn);
     unsigned                 breaker:1;  /* answers tell of the node's health,
                                           * and are waited for at exit */
+    unsigned                 scripts:1;  /* it runs the write script */
 } ngx_consent_conn_role_t;
 
 /*
@@ -111,7 +113,9 @@ typedef enum {
 typedef enum {
     NGX_CONSENT_FAULT_CONNECT = 0,
     NGX_CONSENT_FAULT_HANDSHAKE,
-    NGX_CONSENT_FAULT_DENIED,       /* by password or ACL */
+    NGX_CONSENT_FAULT_DENIED,       /* by password */
+    NGX_CONSENT_FAULT_GRANT,        /* by ACL */
+    NGX_CONSENT_FAULT_TOPOLOGY,     /* another kind of server */
     NGX_CONSENT_FAULT_ROLE,
     NGX_CONSENT_FAULT_LOADING,
     NGX_CONSENT_FAULT_LOST,
@@ -137,6 +141,7 @@ typedef enum {
     NGX_CONSENT_LINE_TIMEOUT = 0,
     NGX_CONSENT_LINE_REFUSED,
     NGX_CONSENT_LINE_RECORD,
+    NGX_CONSENT_LINE_GRANT,
     NGX_CONSENT_LINES
 } ngx_consent_line_e;
 
@@ -145,6 +150,13 @@ typedef struct {
     ngx_uint_t               dropped;
     u_char                   more[NGX_INT_T_LEN + sizeof(" ( more before)")];
 } ngx_consent_line_t;
+
+/* What to do about an error reply: ": " and a few words, or nothing. */
+
+typedef struct {
+    ngx_str_t                text;
+    u_char                   buf[NGX_CONSENT_FAULT_TEXT];
+} ngx_consent_advice_t;
 
 /* Bytes on the heap that grow. After a failure nothing is added any more. */
 
@@ -313,7 +325,8 @@ struct ngx_consent_store_s {
 
     ngx_str_t                  hmget;     /* the command, but for the key */
     size_t                     hmget_key; /* where it goes */
-    u_char                     sha[40];   /* of the write script */
+    ngx_str_t                  script;    /* that writes */
+    u_char                     sha[40];   /* its */
     u_char                     foreign[CG_SUBJECT_ID_LEN];
 
     ngx_event_t                poll;
@@ -383,6 +396,14 @@ ngx_int_t ngx_consent_fault_kind(const ngx_consent_reply_t *reply);
 /* The fault that an error reply stands for, in words. Returns NGX_ERROR. */
 ngx_int_t ngx_consent_fault_reply(ngx_consent_conn_t *conn,
     ngx_consent_fault_e kind, const ngx_consent_reply_t *reply);
+
+/* What it means that these are no replies of Redis. Returns NGX_ERROR. */
+ngx_int_t ngx_consent_fault_protocol(ngx_consent_conn_t *conn);
+
+/* ngx_consent_advice.c */
+
+void ngx_consent_advice(ngx_consent_store_t *store,
+    const ngx_consent_reply_t *reply, ngx_consent_advice_t *advice);
 
 /* ngx_consent_tls.c */
 

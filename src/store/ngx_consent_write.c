@@ -92,8 +92,11 @@ ngx_consent_write_init(ngx_consent_store_t *store)
     u_char      digest[20];
     ngx_sha1_t  sha1;
 
+    store->script.data = (u_char *) ngx_consent_script;
+    store->script.len = sizeof(ngx_consent_script) - 1;
+
     ngx_sha1_init(&sha1);
-    ngx_sha1_update(&sha1, ngx_consent_script, sizeof(ngx_consent_script) - 1);
+    ngx_sha1_update(&sha1, store->script.data, store->script.len);
     ngx_sha1_final(digest, &sha1);
 
     (void) ngx_hex_dump(store->sha, digest, sizeof(digest));
@@ -347,8 +350,7 @@ ngx_consent_script_eval(ngx_consent_conn_t *conn,
 
     } else {
         ngx_consent_buf_word(&b, "EVAL");
-        ngx_consent_buf_bulk(&b, ngx_consent_script,
-                             sizeof(ngx_consent_script) - 1);
+        ngx_consent_buf_bulk(&b, store->script.data, store->script.len);
     }
 
     ngx_consent_buf_add(&b, script->words.pos,
@@ -452,7 +454,9 @@ ngx_consent_script_reply(ngx_consent_command_t *cmd,
         return NGX_ERROR;
     }
 
-    if (ngx_consent_reply_error(reply, "NOSCRIPT") && cmd->call) {
+    if (ngx_consent_reply_error(reply, "NOSCRIPT")
+        && !ngx_consent_past(cmd->deadline))
+    {
         return ngx_consent_script_again(cmd, 0);
     }
 

@@ -13,6 +13,11 @@ use IO::Socket::UNIX;
 use ConsentGate::Process qw(alive slurp spawn wait_for);
 use ConsentGate::Resp qw(resp_command resp_decode);
 
+my $RULES = __FILE__ =~ s{t/lib/ConsentGate/Redis\.pm$}{conf/redis}r;
+
+# The users of the documentation, with their passwords.
+our %USER = (gate => 'gate-secret', consentctl => 'consentctl-secret');
+
 
 # dir: of data and log; socket: path; port: 0 is none; config: further
 # settings; user, password: of the client; tls: { port, cert, key, ca }, and
@@ -44,6 +49,7 @@ sub start ($self) {
     $self->{conf} = "$self->{dir}/redis.conf";
     open my $fh, '>', $self->{conf} or croak "$self->{conf}: $!";
     print $fh "$_ $config{$_}\n" for sort keys %config;
+    print $fh "user $_ on >$USER{$_} @{[ rules($_) ]}\n" for sort keys %USER;
     close $fh or croak "$self->{conf}: $!";
 
     $self->{pid} = spawn($self->{log},
@@ -54,6 +60,13 @@ sub start ($self) {
         or croak "redis-server does not start:\n" . slurp($self->{log});
 
     return $self;
+}
+
+
+# The rules of conf/redis/NAME.acl.
+sub rules ($name) {
+    my $text = slurp("$RULES/$name.acl") or croak "$RULES/$name.acl: $!";
+    return split ' ', $text =~ s/#.*//gr;
 }
 
 
@@ -183,6 +196,12 @@ ConsentGate::Redis - a private redis-server for tests
 
 Replies as Perl values. An error reply is a C<ConsentGate::Resp::Error>, whose
 C<text> tells.
+
+=item C<ConsentGate::Redis::rules($name)>
+
+The rules of F<conf/redis/NAME.acl>. Each server has the users C<gate> and
+C<consentctl> with them; C<%ConsentGate::Redis::USER> has their passwords. The
+client is the default user, who may do everything.
 
 =item C<hash($key)>, C<keys($pattern)>, C<calls($command)>
 

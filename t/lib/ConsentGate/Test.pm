@@ -266,6 +266,9 @@ my %PLACEHOLDER = (
     GEO     => sub ($self, @) { $self->standard_database },
     REALGEO => sub ($self, @) { $self->real_database },
     REDIS   => sub ($self, @) { $self->redis->address },
+    PASSWORD => sub ($self, @) {
+        $self->write_file('gate.pass', $ConsentGate::Redis::USER{gate}, 0600);
+    },
     FAKE    => sub ($self, @) { $self->{fakes}[0]->address },
     RELAY   => sub ($self, @) { $self->relay->address },
     MAIN    => \&main_block,
@@ -321,6 +324,8 @@ sub consent_block (@) {
     return <<'END';
     consent_store {
         server           %%REDIS%%;
+        username         gate;
+        password_file    %%PASSWORD%%;
         connect_timeout  2s;
         timeout          2s;
         write_timeout    2s;
@@ -606,6 +611,7 @@ C<http {> of its own is taken as a whole configuration. Placeholders:
     %%REDIS%%                unix:/..., of a redis-server that is started
     %%FAKE%%                 the address of the first fake()
     %%KEYS%%                 a key file
+    %%PASSWORD%%             the file of the password of Redis' user "gate"
     %%GEO%% %%REALGEO%%      the standard database; the one of tor-geoipdb
     %%CONSENT%%              store, keys, database, three documents, page
     %%REALIP%%               the client's address from X-Real-IP
