@@ -253,10 +253,11 @@ $(BUILD)/bench/visitors: t/bench/visitors.c $(plain:src/%.c=$(BUILD)/obj/%.o)
 .PHONY: install
 install: all
 	install -d $(DESTDIR)$(modulesdir) $(DESTDIR)$(datadir)/pages \
-	    $(DESTDIR)$(datadir)/snippets
+	    $(DESTDIR)$(datadir)/snippets $(DESTDIR)$(datadir)/redis
 	install -m 644 $(BUILD)/$(MODULE).so $(DESTDIR)$(modulesdir)/
 	install -m 644 $(wildcard conf/pages/*) $(DESTDIR)$(datadir)/pages/
 	install -m 644 $(wildcard conf/snippets/*) $(DESTDIR)$(datadir)/snippets/
+	install -m 644 $(wildcard conf/redis/*) $(DESTDIR)$(datadir)/redis/
 	$(if $(ctl),install -D $(BUILD)/consentctl $(DESTDIR)$(prefix)/bin/consentctl)
 
 .PHONY: clean

@@ -1,0 +1,183 @@
+use v5.36;
+
+# The rules of conf/redis/gate.acl are enough, and none is too much: each is
+# taken away in turn, something then fails, and one line says what to grant.
+
+use lib 't/lib';
+use Test::More;
+use ConsentGate::Flow;
+use ConsentGate::Record qw(put_record record_key);
+use ConsentGate::Test;
+
+my $t = ConsentGate::Test->new;
+
+$t->page('index.html', 'home');
+$t->page('policy-update.html', flow_page);
+
+my $redis = $t->redis;
+my @RULES = ConsentGate::Redis::rules('gate');
+
+# Written under another subject key, which becomes the previous one.
+my $OLD = 'fedcba9876543210' x 4;
+my @KEYS = ('subject ' . '0123456789abcdef' x 4, "subject-previous $OLD",
+    'sign k1 ' . 'fedcba9876543210' x 4);
+$t->key_file(@KEYS);
+
+my $consent = ConsentGate::Test::consent_block()
+    =~ s/(?=connect_timeout)/database 1; /r;
+
+sub start ($name) {
+    local $t->{ports}{''} = $t->port($name);
+
+    my $nginx = $t->nginx(
+        flow_site(server => 'consent_subject $http_x_test_account;')
+        =~ s/%%CONSENT%%/$consent/r, name => "nginx-$name");
+
+    return ($nginx, $t->script('DE', port => $t->port($name)));
+}
+
+sub complaints ($nginx) {
+    return grep { !/asking again/ && /\[(?:warn|error)\].* consent (?:store|feed)/ } split /\n/,
+        slurp($nginx->{log});
+}
+
+sub reason ($http) {
+    return $http->get('/')->header('Consent-Gate') =~ /reason=(\w+)/
+        ? $1 : 'none';
+}
+
+# Everything that a gate does with Redis, for an account of its own. Returns
+# what did not work.
+sub everything ($nginx, $http, $name) {
+    my @failed;
+
+    my $fail = sub ($what, $ok = 0) { push @failed, $what if !$ok };
+
+    $redis->cmd('SELECT', 1);
+    $redis->cmd('FLUSHDB');
+
+    # what cannot be read is removed; what is under the old key moves
+    my $account = $http->clone(headers => ['X-Real-IP' => address_of('DE'),
+        'X-Test-Account' => "junk-$name"]);
+    put_record($redis, "junk-$name", { 'd.terms' => 'junk' });
+
+    my $moving = $http->clone(headers => ['X-Real-IP' => address_of('DE'),
+        'X-Test-Account' => "old-$name"]);
+    my $old = key_of(account => "old-$name", key => pack('H*', $OLD));
+    $redis->cmd('HSET', $old->{record}, k => $old->{check}, rev => 1,
+        'd.terms' => 1);
+
+    $redis->cmd('HSET', 'gc:p', 'terms', 'version=3 required=1');
+
+    my $up = wait_for(sub {
+        slurp($nginx->{log}) =~ /consent feed.*(?:: up|is refused)/
+            || complaints($nginx);
+    });
+    $fail->('feed', scalar slurp($nginx->{log}) =~ /consent feed.*: up/);
+
+    $redis->cmd('HSET', 'gc:p', 'terms', 'version=2 required=1');
+
+    $fail->('policies', wait_for(sub {
+        my $state = eval { $http->get('/consent/state')->json } or return;
+        ($state->{documents}[0]{version} // 0) == 2;
+    }, 1));
+
+    $fail->('lookup', reason($account) eq 'missing');
+
+    for ([write => $account], [move => $moving]) {
+        my ($what, $who) = @$_;
+        my $r = eval { answer_as_script($who) };
+        $fail->($what, $r && $r->status == 200);
+    }
+
+    $fail->('record', $redis->cmd('TTL', record_key("junk-$name")) > 0);
+    my @events = events($redis);
+    $fail->('event', @events > 0);
+    $fail->('old record', wait_for(sub {
+        !$redis->cmd('EXISTS', $old->{record})
+    }, 1));
+
+    # a Redis that has forgotten the script
+    $redis->cmd('SCRIPT', 'FLUSH', 'SYNC');
+    my $other = $http->clone(headers => ['X-Real-IP' => address_of('DE'),
+        'X-Test-Account' => "other-$name"]);
+    my $r = eval { answer_as_script($other) };
+    $fail->('write after SCRIPT FLUSH', $r && $r->status == 200);
+
+    my ($client) = grep { /user=gate/ } split /\n/,
+        $redis->cmd('CLIENT', 'LIST');
+    $fail->('name', $client && $client =~ /name=consent-gate/);
+
+    $redis->cmd('SELECT', 0);
+
+    return @failed;
+}
+
+
+subtest 'all of them' => sub {
+    my ($nginx, $http) = start('all');
+
+    is_deeply [everything($nginx, $http, 'all')], [], 'everything works';
+    is_deeply [complaints($nginx)], [], 'and nothing is refused';
+    $nginx->stop;
+};
+
+
+# What each rule is for, when it is not there: what fails, and what the line
+# says to grant, if it is not that rule. Redis does not say which command of a
+# script it was.
+my %FAILS = (
+    '~gc:*'     => [qr/lookup.*write/],
+    '&__redis__:invalidate' => [qr/feed/],
+    '+select'   => [qr/lookup.*write/],
+    '+role'     => [qr/lookup.*write/],
+    '+ping'     => [qr/feed/],
+    '+client|setname'  => [qr/^name$/],
+    '+client|id'       => [qr/feed/],
+    '+client|tracking' => [qr/feed/],
+    '+subscribe'       => [qr/feed/],
+    '+script|load'     => [qr/^$/],
+    '+hmget'    => [qr/lookup/],
+    '+hgetall'  => [qr/policies/],
+    '+evalsha'  => [qr/write.*move/],
+    '+eval'     => [qr/^write after SCRIPT FLUSH$/],
+    '+xrevrange' => [qr/write.*record.*event/],
+    '+xadd'     => [qr/write.*record.*event/],
+    '+hset'     => [qr/write.*move/],
+    '+hdel'     => [qr/^write record/],
+    '+expire'   => [qr/write.*record/],
+    '+unlink'   => [qr/^old record$/],
+);
+
+my @grants = grep { /^[+~&]/ } @RULES;
+
+is_deeply [sort @grants], [sort keys %FAILS], 'the rules are these';
+
+my $n = 0;
+
+for my $rule (@grants) {
+    subtest "without $rule" => sub {
+        my $name = 'rule' . ++$n;
+        my $less = $rule =~ s/^\+/-/r;
+        $less = 'resetkeys'     if $rule =~ /^~/;
+        $less = 'resetchannels' if $rule =~ /^&/;
+
+        $redis->cmd('ACL', 'SETUSER', 'gate', 'reset', 'on',
+            ">$ConsentGate::Redis::USER{gate}", @RULES, $less);
+
+        my ($nginx, $http) = start($name);
+        my $failed = join ' ', everything($nginx, $http, $name);
+
+        like $failed, $FAILS{$rule}[0], 'this fails';
+
+        my @lines = complaints($nginx);
+        ok scalar(grep { /NOPERM|executing the script can't|ACL failure/
+            && /ACL SETUSER gate.*\Q $rule\E/ } @lines),
+            'a line says what to grant' or diag join "\n", @lines;
+        cmp_ok scalar @lines, '<=', 8, 'in few lines' or diag @lines;
+
+        $nginx->stop;
+    };
+}
+
+$t->done;
