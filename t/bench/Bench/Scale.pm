@@ -28,10 +28,11 @@ sub scale ($lab, %option) {
     my @pair    = @variant{qw(hit lookup)};
     my %result;
 
-    my @workers = grep { $_ <= $lab->cores } 1, 2, 4;
+    my $cores = () = $lab->cores;
     $lab->populate($option{visitors});
-    $result{workers} = series($lab, \%option, 'workers', \@pair,
-        map { { label => $_, workers => $_ } } @workers);
+    $result{workers} = series($lab, \%option, 'workers', \@pair, map { {
+        label => $_ > $cores ? "$_, on $cores cores" : $_, workers => $_,
+    } } 1, 2, 4);
 
     $result{subjects} = series($lab, \%option, 'subjects', \@pair,
         map { { label => $_, subjects => $_ } }
