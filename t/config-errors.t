@@ -328,6 +328,12 @@ refused("consent_store: server $_", { store =>
     "consent_store { server $_; }" }, 'consent_store', 'server', $_)
     for '127.0.0.1:99999', '127.0.0.1:x', 'unix:', ':6379';
 setting('server 127.0.0.1:6379', 'server', '127.0.0.1:6379');
+refused('consent_store: a host that is not known', { store =>
+    'consent_store { server no-such-host.invalid; }' }, 'consent_store',
+    '"server no-such-host.invalid"', 'host not found');
+is emerg_lines(store => 'resolver 127.0.0.1:%%PORT%%;'
+    . ' consent_store { server no-such-host.invalid; }'), 'accepted',
+    'with a resolver a host is none of the configuration\'s business';
 setting('nonsense 1', '"nonsense"');
 setting('Timeout 1s', '"Timeout"');
 setting('timeout', '"timeout"', 'number of arguments');

@@ -628,7 +628,17 @@ char *ngx_http_consent_override(ngx_conf_t *cf, ngx_command_t *cmd,
 
 /* ngx_http_consent_store_conf.c: the block consent_store */
 
+#define NGX_HTTP_CONSENT_REDIS_PORT  6379
+
 char *ngx_http_consent_store(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+/* ngx_http_consent_store_check.c: a line in the log, or NGX_CONF_OK */
+
+char *ngx_http_consent_store_tls(ngx_conf_t *cf,
+    ngx_consent_store_conf_t *conf);
+/* When all of the http block is read. */
+char *ngx_http_consent_store_resolve(ngx_conf_t *cf,
+    ngx_consent_store_conf_t *conf);
 
 /* ngx_http_consent_merge.c: merging, and checks of the whole */
 

@@ -93,6 +93,10 @@ ngx_http_consent_init_main_conf(ngx_conf_t *cf, void *conf)
         return NGX_CONF_ERROR;
     }
 
+    if (ngx_http_consent_store_resolve(cf, store) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
     if (ngx_consent_store_init_conf(cf, store, &ngx_http_consent_gate_module)
         != NGX_OK)
     {

@@ -6,7 +6,6 @@
 #include "ngx_http_consent_gate_module.h"
 
 
-#define NGX_HTTP_CONSENT_REDIS_PORT     6379
 #define NGX_HTTP_CONSENT_PASSWORD_SIZE  1024    /* bytes */
 
 
@@ -42,10 +41,6 @@ static char *ngx_http_consent_store_path(ngx_conf_t *cf,
     ngx_consent_store_conf_t *conf, ngx_str_t *value, ngx_uint_t offset);
 static char *ngx_http_consent_store_defaults(ngx_conf_t *cf,
     ngx_consent_store_conf_t *conf);
-static char *ngx_http_consent_store_tls(ngx_conf_t *cf,
-    ngx_consent_store_conf_t *conf);
-static ngx_uint_t ngx_http_consent_store_lone(ngx_conf_t *cf, const char *name,
-    ngx_str_t *value, const char *other);
 
 
 #define ngx_http_consent_offset(field)                                        \
@@ -196,6 +191,7 @@ ngx_http_consent_store_server(ngx_conf_t *cf, ngx_consent_store_conf_t *conf,
 
     u.url = *value;
     u.default_port = NGX_HTTP_CONSENT_REDIS_PORT;
+    u.no_resolve = 1;
 
     if (ngx_parse_url(cf->pool, &u) != NGX_OK) {
         return u.err ? u.err : NGX_CONF_ERROR;
@@ -206,8 +202,15 @@ ngx_http_consent_store_server(ngx_conf_t *cf, ngx_consent_store_conf_t *conf,
         return NGX_CONF_ERROR;
     }
 
+    ngx_memzero(server, sizeof(ngx_consent_server_t));
+
     server->name = u.url;
-    server->addr = u.addrs[0];
+    server->host = u.host;
+    server->port = u.port;
+
+    if (u.naddrs) {
+        server->addr = u.addrs[0];
+    }
 
     return NGX_CONF_OK;
 }
@@ -497,66 +500,4 @@ ngx_http_consent_store_defaults(ngx_conf_t *cf, ngx_consent_store_conf_t *conf)
     ngx_conf_init_value(conf->tls, 0);
 
     return ngx_http_consent_store_tls(cf, conf);
-}
-
-
-/* What belongs together, and where TLS cannot be. */
-
-static char *
-ngx_http_consent_store_tls(ngx_conf_t *cf, ngx_consent_store_conf_t *conf)
-{
-    ngx_uint_t             i;
-    const char            *on;
-    ngx_consent_server_t  *server;
-
-    on = conf->tls ? NULL : "tls on";
-
-    if (ngx_http_consent_store_lone(cf, "tls_trusted_certificate",
-                                    &conf->tls_trusted_certificate, on)
-        || ngx_http_consent_store_lone(cf, "tls_server_name",
-                                       &conf->tls_server_name, on)
-        || ngx_http_consent_store_lone(cf, "tls_certificate",
-                                       &conf->tls_certificate,
-                                       conf->tls_certificate_key.len
-                                       ? on : "tls_certificate_key")
-        || ngx_http_consent_store_lone(cf, "tls_certificate_key",
-                                       &conf->tls_certificate_key,
-                                       conf->tls_certificate.len
-                                       ? on : "tls_certificate"))
-    {
-        return NGX_CONF_ERROR;
-    }
-
-    server = conf->servers.elts;
-
-    for (i = 0; conf->tls && i < conf->servers.nelts; i++) {
-
-        if (server[i].addr.sockaddr->sa_family == AF_UNIX) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "\"tls on\" in \"consent_store\" with "
-                               "\"server %V\": Redis has no TLS on a Unix "
-                               "socket", &server[i].name);
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-/* True if a setting has a value and the other one, which it needs, is not. */
-
-static ngx_uint_t
-ngx_http_consent_store_lone(ngx_conf_t *cf, const char *name,
-    ngx_str_t *value, const char *other)
-{
-    if (value->len == 0 || other == NULL) {
-        return 0;
-    }
-
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "\"%s %V\" without \"%s\" in \"consent_store\"",
-                       name, value, other);
-
-    return 1;
 }

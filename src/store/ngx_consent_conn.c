@@ -7,12 +7,16 @@
 
 
 /*
- * idle -> connecting -> tls -> handshake -> ready; a failure leads to backoff
- * and from there to connecting again (ngx_consent_retry.c). All I/O goes
- * through the functions of the connection, so that TLS can take their place.
- * What finds a fault notes it and returns NGX_ERROR; the event handlers alone
- * call ngx_consent_conn_fail(), which closes.
+ * idle -> resolving -> connecting -> tls -> handshake -> ready, where the
+ * second and the fourth may be left out; a failure leads to backoff and from
+ * there to the second again (ngx_consent_retry.c). All I/O goes through the
+ * functions of the connection, so that TLS can take their place. What finds a
+ * fault notes it and returns NGX_ERROR; the event handlers alone call
+ * ngx_consent_conn_fail(), which closes.
  */
+
+static ngx_int_t ngx_consent_conn_peer(ngx_consent_conn_t *conn);
+static ngx_int_t ngx_consent_conn_socket(ngx_consent_conn_t *conn);
 
 static ngx_int_t ngx_consent_conn_connected(ngx_consent_conn_t *conn);
 static ngx_int_t ngx_consent_conn_begin(ngx_consent_conn_t *conn);
@@ -52,11 +56,12 @@ ngx_consent_conn_init(ngx_consent_conn_t *conn, ngx_consent_node_t *node,
 
     conn->peer.sockaddr = node->addr.sockaddr;
     conn->peer.socklen = node->addr.socklen;
+    conn->peer.so_keepalive = (node->addr.sockaddr == NULL
+                               || node->addr.sockaddr->sa_family != AF_UNIX);
     conn->peer.name = &node->name;
     conn->peer.get = ngx_event_get_peer;
     conn->peer.log = &conn->log;
     conn->peer.log_error = NGX_ERROR_INFO;
-    conn->peer.so_keepalive = (node->addr.sockaddr->sa_family != AF_UNIX);
 }
 
 
@@ -68,6 +73,7 @@ ngx_consent_conn_destroy(ngx_consent_conn_t *conn)
     conn->state = NGX_CONSENT_CONN_IDLE;
 
     ngx_consent_tls_done(conn);
+    ngx_consent_resolve_done(conn);
 
     if (conn->timer.timer_set) {
         ngx_del_timer(&conn->timer);
@@ -78,19 +84,78 @@ ngx_consent_conn_destroy(ngx_consent_conn_t *conn)
 void
 ngx_consent_conn_connect(ngx_consent_conn_t *conn, ngx_uint_t wait)
 {
-    ngx_int_t             rc;
-    ngx_log_t            *log;
-    ngx_connection_t     *c;
-    ngx_consent_store_t  *store;
-
-    store = conn->node->store;
-    log = store->log;
-
-    conn->state = NGX_CONSENT_CONN_CONNECTING;
     conn->wait = wait;
     conn->retry = 0;
     conn->tried = ngx_current_msec;
-    conn->until = ngx_current_msec + store->conf->connect_timeout;
+    conn->until = ngx_current_msec
+                  + conn->node->store->conf->connect_timeout;
+
+    if (conn->node->host.len == 0) {
+        ngx_consent_conn_dial(conn);
+        return;
+    }
+
+    conn->state = NGX_CONSENT_CONN_RESOLVING;
+
+    ngx_consent_conn_wake(conn, conn->until);
+
+    if (ngx_consent_resolve_start(conn) != NGX_OK) {
+        ngx_consent_conn_fail(conn);
+    }
+}
+
+
+void
+ngx_consent_conn_dial(ngx_consent_conn_t *conn)
+{
+    if (ngx_consent_conn_peer(conn) != NGX_OK) {
+        ngx_consent_conn_fail(conn);
+    }
+}
+
+
+ngx_int_t
+ngx_consent_conn_next(ngx_consent_conn_t *conn)
+{
+    if (!ngx_consent_resolve_next(conn)) {
+        return NGX_ERROR;
+    }
+
+    ngx_close_connection(conn->connection);
+    conn->connection = NULL;
+
+    return ngx_consent_conn_peer(conn);
+}
+
+
+/* A host may have an address that nobody listens on, and another one. */
+
+static ngx_int_t
+ngx_consent_conn_peer(ngx_consent_conn_t *conn)
+{
+    ngx_int_t  rc;
+
+    do {
+        rc = ngx_consent_conn_socket(conn);
+
+    } while (rc == NGX_DECLINED && ngx_consent_resolve_next(conn));
+
+    return rc == NGX_OK ? NGX_OK : NGX_ERROR;
+}
+
+
+/* NGX_DECLINED: not this address. */
+
+static ngx_int_t
+ngx_consent_conn_socket(ngx_consent_conn_t *conn)
+{
+    ngx_int_t          rc;
+    ngx_log_t         *log;
+    ngx_connection_t  *c;
+
+    log = conn->node->store->log;
+
+    conn->state = NGX_CONSENT_CONN_CONNECTING;
 
     /*
      * nginx would log each failed connect(), at the crit level for a unix
@@ -109,8 +174,7 @@ ngx_consent_conn_connect(ngx_consent_conn_t *conn, ngx_uint_t wait)
     if (rc != NGX_OK && rc != NGX_AGAIN) {
         (void) ngx_consent_fault(conn, NGX_CONSENT_FAULT_CONNECT,
                                  ngx_socket_errno, "connect() failed");
-        ngx_consent_conn_fail(conn);
-        return;
+        return NGX_DECLINED;
     }
 
     c = conn->peer.connection;
@@ -126,11 +190,18 @@ ngx_consent_conn_connect(ngx_consent_conn_t *conn, ngx_uint_t wait)
     c->write->handler = ngx_consent_conn_write;
     c->idle = (conn->ncommands == 0);
 
-    ngx_consent_conn_wake(conn, conn->until);
+    /* each of its addresses has a part of the time that is left */
 
-    if (rc == NGX_OK && ngx_consent_conn_begin(conn) != NGX_OK) {
-        ngx_consent_conn_fail(conn);
+    conn->turn = conn->until;
+
+    if (!ngx_consent_past(conn->until)) {
+        conn->turn = ngx_current_msec + (conn->until - ngx_current_msec)
+                     / (1 + ngx_consent_resolve_left(conn));
     }
+
+    ngx_consent_conn_wake(conn, conn->turn);
+
+    return rc == NGX_OK ? ngx_consent_conn_begin(conn) : NGX_OK;
 }
 
 
@@ -171,8 +242,10 @@ ngx_consent_conn_connected(ngx_consent_conn_t *conn)
     }
 
     if (err) {
-        return ngx_consent_fault(conn, NGX_CONSENT_FAULT_CONNECT, err,
+        (void) ngx_consent_fault(conn, NGX_CONSENT_FAULT_CONNECT, err,
                                  "connect() failed");
+
+        return ngx_consent_conn_next(conn);
     }
 
     return ngx_consent_conn_begin(conn);
@@ -288,7 +361,7 @@ ngx_consent_conn_read(ngx_event_t *rev)
         return;
     }
 
-    if (conn->state == NGX_CONSENT_CONN_TLS) {
+    if (conn->state < NGX_CONSENT_CONN_HANDSHAKE) {
         return;
     }
 
@@ -313,7 +386,7 @@ ngx_consent_conn_write(ngx_event_t *wev)
 
     rc = ngx_consent_conn_advance(conn);
 
-    if (rc == NGX_OK && conn->state != NGX_CONSENT_CONN_TLS) {
+    if (rc == NGX_OK && conn->state >= NGX_CONSENT_CONN_HANDSHAKE) {
         rc = ngx_consent_conn_send(conn);
     }
 
@@ -520,6 +593,8 @@ ngx_consent_conn_settle(ngx_consent_conn_t *conn)
 void
 ngx_consent_conn_close(ngx_consent_conn_t *conn, ngx_consent_status_e status)
 {
+    ngx_consent_resolve_cancel(conn);
+
     if (conn->connection) {
         ngx_consent_tls_close(conn);
         ngx_close_connection(conn->connection);

@@ -63,6 +63,7 @@ ngx_consent_conn_open(ngx_consent_conn_t *conn)
     case NGX_CONSENT_CONN_READY:
         return NGX_OK;
 
+    case NGX_CONSENT_CONN_RESOLVING:
     case NGX_CONSENT_CONN_CONNECTING:
     case NGX_CONSENT_CONN_TLS:
     case NGX_CONSENT_CONN_HANDSHAKE:
@@ -298,6 +299,10 @@ ngx_consent_conn_timer(ngx_event_t *ev)
     switch (conn->state) {
 
     case NGX_CONSENT_CONN_CONNECTING:
+        delay = ngx_consent_sooner(delay, conn->turn);
+        break;
+
+    case NGX_CONSENT_CONN_RESOLVING:
     case NGX_CONSENT_CONN_TLS:
     case NGX_CONSENT_CONN_HANDSHAKE:
         delay = ngx_consent_sooner(delay, conn->until);
@@ -349,10 +354,20 @@ ngx_consent_conn_overdue(ngx_consent_conn_t *conn, ngx_uint_t n)
 {
     switch (conn->state) {
 
-    case NGX_CONSENT_CONN_CONNECTING:
+    case NGX_CONSENT_CONN_RESOLVING:
         if (ngx_consent_past(conn->until)) {
-            return ngx_consent_fault(conn, NGX_CONSENT_FAULT_CONNECT, 0,
+            return ngx_consent_fault(conn, NGX_CONSENT_FAULT_RESOLVE, 0,
+                                     "\"%V\" could not be resolved in time",
+                                     &conn->node->host);
+        }
+
+        return NGX_OK;
+
+    case NGX_CONSENT_CONN_CONNECTING:
+        if (ngx_consent_past(conn->turn)) {
+            (void) ngx_consent_fault(conn, NGX_CONSENT_FAULT_CONNECT, 0,
                                      "connect() timed out");
+            return ngx_consent_conn_next(conn);
         }
 
         return NGX_OK;

@@ -155,6 +155,12 @@ ngx_consent_store_nodes(ngx_cycle_t *cycle, ngx_consent_store_t *store)
         node->store = store;
         node->name = server[i].name;
         node->addr = server[i].addr;
+
+        if (node->addr.sockaddr == NULL) {
+            node->host = server[i].host;
+            node->port = server[i].port;
+        }
+
         node->breaker = ngx_consent_breaker_find(store->zone->sh,
                                                  &node->name);
 

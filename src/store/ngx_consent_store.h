@@ -88,6 +88,7 @@ typedef struct {
     ngx_str_t         tls_server_name;           /* empty: the node's */
     ngx_str_t         tls_certificate;           /* empty: none */
     ngx_str_t         tls_certificate_key;
+    ngx_resolver_t   *resolver;          /* NULL: none is configured */
     ngx_ssl_t        *ssl;               /* made by init; NULL: no TLS */
 
     ngx_uint_t        ndocs;
@@ -108,7 +109,9 @@ typedef struct {
 
 typedef struct {
     ngx_str_t         name;      /* as written, for messages */
-    ngx_addr_t        addr;
+    ngx_addr_t        addr;      /* no sockaddr: the host is to be resolved */
+    ngx_str_t         host;
+    in_port_t         port;
 } ngx_consent_server_t;
 
 

@@ -53,6 +53,7 @@
 #define NGX_CONSENT_FEED_CHANNEL    "__redis__:invalidate"
 #define NGX_CONSENT_FAULT_TEXT      320
 #define NGX_CONSENT_NOTE_LEN        128
+#define NGX_CONSENT_ADDRS_MAX       8       /* of a host, that are tried */
 #define NGX_CONSENT_HOST_LEN        255     /* of a name in DNS, at most */
 
 #define ngx_consent_past(at)                                                  \
@@ -70,6 +71,7 @@ ngx_consent_sooner(ngx_msec_t delay, ngx_msec_t at)
 typedef struct ngx_consent_conn_s  ngx_consent_conn_t;
 typedef struct ngx_consent_node_s  ngx_consent_node_t;
 typedef struct ngx_consent_feed_s  ngx_consent_feed_t;
+typedef struct ngx_consent_resolve_s  ngx_consent_resolve_t;
 
 /*
  * What a connection is for: questions of this worker, or the feed. `failed`
@@ -103,6 +105,7 @@ typedef ngx_int_t (*ngx_consent_reply_pt)(ngx_consent_command_t *cmd,
 
 typedef enum {
     NGX_CONSENT_CONN_IDLE = 0,      /* closed; connects when asked */
+    NGX_CONSENT_CONN_RESOLVING,
     NGX_CONSENT_CONN_CONNECTING,
     NGX_CONSENT_CONN_TLS,           /* its handshake */
     NGX_CONSENT_CONN_HANDSHAKE,     /* ours */
@@ -122,6 +125,7 @@ typedef enum {
     NGX_CONSENT_FAULT_STALL,
     NGX_CONSENT_FAULT_PROTOCOL,
     NGX_CONSENT_FAULT_TIMEOUT,      /* of a call; the connection stays */
+    NGX_CONSENT_FAULT_RESOLVE,
     NGX_CONSENT_FAULT_TLS,          /* the other side speaks none, or another */
     NGX_CONSENT_FAULT_TLS_NAME,     /* its certificate is somebody else's */
     NGX_CONSENT_FAULT_TLS_TRUST,    /* or nobody's that we trust */
@@ -193,6 +197,7 @@ struct ngx_consent_conn_s {
     ngx_peer_connection_t    peer;
     ngx_log_t                log;
 
+    ngx_consent_resolve_t   *resolve;    /* NULL: there was no need yet */
     ngx_ssl_session_t       *session;    /* to resume; NULL: none */
     ngx_str_t                note;       /* the last word about TLS */
     u_char                   note_buf[NGX_CONSENT_NOTE_LEN];
@@ -208,6 +213,7 @@ struct ngx_consent_conn_s {
     ngx_event_t              timer;
     ngx_event_t              flush;
     ngx_msec_t               until;      /* of connect and handshake */
+    ngx_msec_t               turn;       /* until when, of this address */
     ngx_msec_t               heard;      /* the last reply, or none due */
     ngx_msec_t               retry_at;
     ngx_msec_t               tried;      /* to connect, the last time */
@@ -265,6 +271,8 @@ struct ngx_consent_node_s {
     ngx_consent_store_t     *store;
     ngx_str_t                name;
     ngx_addr_t               addr;
+    ngx_str_t                host;       /* to resolve; empty: addr is it */
+    in_port_t                port;
     ngx_consent_breaker_t   *breaker;
     ngx_consent_conn_t       conn;
     ngx_consent_feed_t       feed;
@@ -366,6 +374,10 @@ void ngx_consent_conn_init(ngx_consent_conn_t *conn, ngx_consent_node_t *node,
 void ngx_consent_conn_destroy(ngx_consent_conn_t *conn);
 /* `wait`: calls may wait in the queue for what comes of it. */
 void ngx_consent_conn_connect(ngx_consent_conn_t *conn, ngx_uint_t wait);
+/* The address of conn->peer, or the next ones: fails or connects. */
+void ngx_consent_conn_dial(ngx_consent_conn_t *conn);
+/* The next address instead, or NGX_ERROR. */
+ngx_int_t ngx_consent_conn_next(ngx_consent_conn_t *conn);
 /* Closes and answers all calls; the state is left to the caller. */
 void ngx_consent_conn_close(ngx_consent_conn_t *conn,
     ngx_consent_status_e status);
@@ -425,6 +437,19 @@ void ngx_consent_tls_close(ngx_consent_conn_t *conn);
 void ngx_consent_tls_done(ngx_consent_conn_t *conn);
 
 /* ngx_consent_resolve.c */
+
+/*
+ * Asks for the addresses of node->host, and dials when they are there, which
+ * may be before it returns. NGX_ERROR: a fault.
+ */
+ngx_int_t ngx_consent_resolve_start(ngx_consent_conn_t *conn);
+/* Sets conn->peer to the next address. False: there is none. */
+ngx_uint_t ngx_consent_resolve_next(ngx_consent_conn_t *conn);
+/* How many there are after this one. */
+ngx_uint_t ngx_consent_resolve_left(ngx_consent_conn_t *conn);
+void ngx_consent_resolve_cancel(ngx_consent_conn_t *conn);
+/* The connection will not be made again. */
+void ngx_consent_resolve_done(ngx_consent_conn_t *conn);
 
 /* The host of "host:port", without brackets. */
 void ngx_consent_host(const ngx_str_t *name, ngx_str_t *host);
