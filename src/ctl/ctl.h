@@ -9,6 +9,7 @@
 #include <hiredis/hiredis.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "../core/cg_event.h"
 
@@ -84,6 +85,7 @@ typedef enum {
     CTL_REALM,
     CTL_RETENTION,
     CTL_PROOF,
+    CTL_CHECKPOINTS,
     CTL_SETTINGS
 } ctl_setting_e;
 
@@ -109,6 +111,7 @@ struct ctl_s {
     char                 *setting[CTL_SETTINGS];      /* NULL: not set */
     const char           *given[CTL_MAX_OPTIONS];     /* by command->options */
 
+    time_t                progress;                   /* when it was told */
     ctl_exit_e            failed;                     /* as ctl_fail() said */
 
     cg_keys_t             keys;
@@ -174,6 +177,12 @@ void ctl_say(ctl_t *ctl, const char *fmt, ...)
 /* A line of progress or advice on standard error, unless --quiet. */
 void ctl_note(ctl_t *ctl, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+/*
+ * How far it is, at most once in a second, on standard error. `total` 0: not
+ * known. What takes less than a second says nothing.
+ */
+void ctl_progress(ctl_t *ctl, const char *what, uint64_t done,
+    uint64_t total);
 /*
  * Reports an error and returns `code`, which is also in ctl->failed, for those
  * who only hear of a NULL. The one place where errors end.

@@ -13,4 +13,16 @@
 
 ctl_exit_e ctl_policy_list(ctl_t *ctl, int argc, char **argv);
 
+extern const ctl_option_t  ctl_verify_options[];
+ctl_exit_e ctl_verify(ctl_t *ctl, int argc, char **argv);
+
+extern const ctl_option_t  ctl_checkpoint_options[];
+ctl_exit_e ctl_checkpoint(ctl_t *ctl, int argc, char **argv);
+
+extern const ctl_option_t  ctl_events_export_options[];
+ctl_exit_e ctl_events_export(ctl_t *ctl, int argc, char **argv);
+
+extern const ctl_option_t  ctl_events_trim_options[];
+ctl_exit_e ctl_events_trim(ctl_t *ctl, int argc, char **argv);
+
 #endif /* CTL_COMMANDS_H */

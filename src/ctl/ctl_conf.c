@@ -75,6 +75,9 @@ const ctl_setting_t  ctl_settings[CTL_SETTINGS] = {
 
     { "proof", "TIME", "2190d",
       "how long an event is kept; as in consent_store" },
+
+    { "checkpoints", "FILE", "/var/lib/consent-gate/checkpoints",
+      "where checkpoint and trim write what they sign" },
 };
 
 

@@ -58,6 +58,29 @@ ctl_note(ctl_t *ctl, const char *fmt, ...)
 }
 
 
+void
+ctl_progress(ctl_t *ctl, const char *what, uint64_t done, uint64_t total)
+{
+    time_t  now;
+
+    now = time(NULL);
+
+    if (ctl->quiet || now == ctl->progress) {
+        return;
+    }
+
+    if (ctl->progress != 0 && total > 0) {
+        fprintf(stderr, "%llu of %llu %s\n", (unsigned long long) done,
+                (unsigned long long) total, what);
+
+    } else if (ctl->progress != 0) {
+        fprintf(stderr, "%llu %s\n", (unsigned long long) done, what);
+    }
+
+    ctl->progress = now;
+}
+
+
 /*
  * What others have said (Redis, a file) may be in the message: it stays one
  * line, and no byte of it reaches a terminal as a command.

@@ -29,6 +29,48 @@ const ctl_command_t  ctl_commands[] = {
       "  consentctl policy list terms --json",
       NULL, ctl_policy_list },
 
+    { "checkpoint", "",
+      "sign how far the events are",
+      "Checks the events that came since the last time and writes, for each "
+      "bucket that\nhas changed, the link of its last event to the file of "
+      "checkpoints, signed.\nWho can write to Redis can then no longer change "
+      "what went before unseen. Keep\nthe file on another machine than "
+      "Redis; it must not be shortened.\n\n"
+      "  consentctl checkpoint",
+      ctl_checkpoint_options, ctl_checkpoint },
+
+    { "verify", "",
+      "look for events that are missing, moved or altered",
+      "Checks the signature of each event, that each follows from the one "
+      "before in its\nbucket and in its subject's history, that each record "
+      "names an event that is\nthere, and all of it against the checkpoints. "
+      "The first fault of each bucket is\nnamed: malformed, unknown_key, "
+      "altered, moved, repeated, reordered, missing,\ntruncated, forked.\n\n"
+      "  consentctl verify\n"
+      "  consentctl verify --account anna\n"
+      "  consentctl verify --bucket 0a3 --json",
+      ctl_verify_options, ctl_verify },
+
+    { "events export", "",
+      "write old events to a file",
+      "Writes events as JSON Lines: bucket, entry, and b, m and l as they are "
+      "in Redis.\nBeside it goes a signed manifest: how far each bucket has "
+      "been exported.\nEvents are checked on the way; a bucket with a fault is "
+      "left out.\n\n"
+      "  consentctl events export --output 2026-01.jsonl\n"
+      "  consentctl events export --output all.jsonl --all",
+      ctl_events_export_options, ctl_events_export },
+
+    { "events trim", "",
+      "delete what has been exported and is older than proof",
+      "Deletes the events of an export from Redis, when the file is as it was "
+      "written,\nwhen they are older than proof, and when those in Redis are "
+      "the same ones. The\nlast event of each bucket stays, for the next one "
+      "builds on it. Where the chain\nbegins from now on is signed in the file "
+      "of checkpoints, which verify needs.\n\n"
+      "  consentctl events trim --manifest 2026-01.jsonl.manifest --dry-run",
+      ctl_events_trim_options, ctl_events_trim },
+
     { "help", "[COMMAND]",
       "this, or all about a command",
       "  consentctl help policy publish",

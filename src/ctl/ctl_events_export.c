@@ -1,0 +1,388 @@
+/*
+ * Copyright (c) 2026 Consent Gate contributors
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "ctl_commands.h"
+#include "ctl_proof.h"
+
+
+/*
+ * events export: the events before a date as JSON Lines, and a manifest that
+ * says, signed, how far each bucket is in there. Only what has been exported
+ * can be trimmed.
+ */
+
+typedef struct {
+    const char    *path;
+    char           manifest[4096];      /* a path */
+    FILE          *out;
+    EVP_MD_CTX    *md;
+    uint64_t       before;              /* milliseconds since 1970 */
+    uint64_t       events;
+    uint64_t       bytes;
+    ctl_ledger_t   ledger;
+    json_t        *buckets;
+    json_t        *faults;
+} ctl_export_t;
+
+
+static ctl_exit_e ctl_export_start(ctl_t *ctl, ctl_export_t *e);
+static ctl_exit_e ctl_export_before(ctl_t *ctl, uint64_t *before);
+static ctl_exit_e ctl_export_create(ctl_t *ctl, const char *path, FILE **out);
+static ctl_exit_e ctl_export_bucket(ctl_t *ctl, ctl_export_t *e,
+    unsigned bucket);
+static ctl_exit_e ctl_export_event(ctl_t *ctl, ctl_export_t *e,
+    unsigned bucket, const ctl_event_t *event);
+static ctl_exit_e ctl_export_manifest(ctl_t *ctl, ctl_export_t *e);
+static ctl_exit_e ctl_export_sync(ctl_t *ctl, const char *path, FILE *out);
+static ctl_exit_e ctl_export_done(ctl_t *ctl, ctl_export_t *e);
+
+
+const ctl_option_t  ctl_events_export_options[] = {
+
+    { "output", "FILE",
+      "where to; FILE.manifest goes beside it. Neither\n"
+      "may exist" },
+
+    { "before", "DATE",
+      "events before 2020-01-01, or 2020-01-01T12:00:00Z;\n"
+      "without it those older than proof" },
+
+    { "all", NULL,
+      "every event" },
+
+    { NULL, NULL, NULL }
+};
+
+
+ctl_exit_e
+ctl_events_export(ctl_t *ctl, int argc, char **argv)
+{
+    unsigned      bucket;
+    ctl_exit_e    rc;
+    ctl_export_t  e;
+
+    (void) argv;
+
+    if (argc > 0) {
+        return ctl_fail(ctl, CTL_USAGE, "events export takes options only");
+    }
+
+    memset(&e, 0, sizeof(e));
+    e.buckets = json_object();
+    e.faults = json_array();
+
+    rc = ctl_export_start(ctl, &e);
+
+    for (bucket = 0; rc == CTL_OK && bucket < CTL_BUCKETS; bucket++) {
+        rc = ctl_export_bucket(ctl, &e, bucket);
+        ctl_progress(ctl, "buckets", bucket + 1, CTL_BUCKETS);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_export_sync(ctl, e.path, e.out);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_export_manifest(ctl, &e);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_export_done(ctl, &e);
+    }
+
+    if (e.out != NULL) {
+        fclose(e.out);
+    }
+
+    EVP_MD_CTX_free(e.md);
+    ctl_ledger_close(&e.ledger);
+    json_decref(e.buckets);
+    json_decref(e.faults);
+
+    return rc;
+}
+
+
+static ctl_exit_e
+ctl_export_start(ctl_t *ctl, ctl_export_t *e)
+{
+    ctl_exit_e  rc;
+
+    e->path = ctl_option(ctl, "output");
+
+    if (e->path == NULL) {
+        return ctl_fail(ctl, CTL_USAGE, "--output is missing");
+    }
+
+    if (snprintf(e->manifest, sizeof(e->manifest), "%s.manifest", e->path)
+        >= (int) sizeof(e->manifest))
+    {
+        return ctl_fail(ctl, CTL_USAGE, "--output is too long");
+    }
+
+    if (access(e->manifest, F_OK) == 0) {
+        return ctl_fail(ctl, CTL_FILE, "\"%s\" exists", e->manifest);
+    }
+
+    rc = ctl_export_before(ctl, &e->before);
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    rc = ctl_ledger_open(ctl, &e->ledger, false);
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    rc = ctl_redis_open(ctl);
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    e->md = EVP_MD_CTX_new();
+
+    if (e->md == NULL || EVP_DigestInit_ex(e->md, EVP_sha256(), NULL) != 1) {
+        return ctl_fail(ctl, CTL_FAILED, "libcrypto failed");
+    }
+
+    return ctl_export_create(ctl, e->path, &e->out);
+}
+
+
+static ctl_exit_e
+ctl_export_before(ctl_t *ctl, uint64_t *before)
+{
+    int64_t      seconds;
+    const char  *date;
+
+    date = ctl_option(ctl, "before");
+
+    if (ctl_option(ctl, "all") != NULL) {
+        *before = UINT64_MAX;
+        return date == NULL
+               ? CTL_OK
+               : ctl_fail(ctl, CTL_USAGE, "--before or --all, not both");
+    }
+
+    if (date == NULL) {
+        seconds = time(NULL) - ctl_setting_span(ctl, CTL_PROOF);
+
+    } else if (!ctl_time_point(date, &seconds)) {
+        return ctl_fail(ctl, CTL_USAGE, "--before: \"%s\" is not a date",
+                        date);
+    }
+
+    *before = seconds > 0 ? (uint64_t) seconds * 1000 : 0;
+
+    return CTL_OK;
+}
+
+
+/* It holds pseudonyms: only its owner reads it. */
+
+static ctl_exit_e
+ctl_export_create(ctl_t *ctl, const char *path, FILE **out)
+{
+    int  fd;
+
+    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+    if (fd == -1 || (*out = fdopen(fd, "w")) == NULL) {
+        return ctl_fail(ctl, CTL_FILE, "cannot make \"%s\": %s", path,
+                        strerror(errno));
+    }
+
+    return CTL_OK;
+}
+
+
+static ctl_exit_e
+ctl_export_bucket(ctl_t *ctl, ctl_export_t *e, unsigned bucket)
+{
+    char                first[CTL_AT], last[CTL_AT], name[8];
+    size_t              i;
+    ctl_exit_e          rc;
+    ctl_bucket_t        b;
+    ctl_finding_t       finding;
+    const ctl_event_t  *end;
+
+    rc = ctl_bucket_load(ctl, &b, bucket, ctl_at_start, ctl_at_end);
+
+    if (rc == CTL_OK) {
+        rc = ctl_verify_loaded(ctl, &e->ledger, &b, NULL, &finding);
+    }
+
+    if (rc == CTL_OK && finding.fault != CTL_FAULT_NONE) {
+        ctl_finding_say(ctl, &finding);
+        json_array_append_new(e->faults, ctl_finding_json(&finding));
+        b.n = 0;
+    }
+
+    for (i = 0; rc == CTL_OK && i < b.n; i++) {
+        if (b.events[i].at.ms >= e->before) {
+            break;
+        }
+
+        rc = ctl_export_event(ctl, e, bucket, &b.events[i]);
+    }
+
+    if (rc == CTL_OK && i > 0) {
+        end = &b.events[i - 1];
+        snprintf(name, sizeof(name), "%03x", bucket);
+        json_object_set_new(e->buckets, name,
+                            json_pack("{s:I, s:s, s:s, s:s%}",
+                                      "events", (json_int_t) i,
+                                      "first", ctl_at_text(b.events[0].at,
+                                                           first),
+                                      "last", ctl_at_text(end->at, last),
+                                      "link", end->link.data, end->link.len));
+    }
+
+    ctl_bucket_free(&b);
+
+    return rc;
+}
+
+
+static ctl_exit_e
+ctl_export_event(ctl_t *ctl, ctl_export_t *e, unsigned bucket,
+    const ctl_event_t *event)
+{
+    char        at[CTL_AT], name[8], *line;
+    size_t      len;
+    json_t     *value;
+    ctl_exit_e  rc;
+
+    snprintf(name, sizeof(name), "%03x", bucket);
+
+    value = json_pack("{s:s, s:s, s:s%, s:s%, s:s%}", "bucket", name,
+                      "entry", ctl_at_text(event->at, at),
+                      "b", event->body.data, event->body.len,
+                      "m", event->mac.data, event->mac.len,
+                      "l", event->link.data, event->link.len);
+    line = value != NULL ? json_dumps(value, JSON_COMPACT) : NULL;
+    json_decref(value);
+
+    if (line == NULL) {
+        return ctl_fail(ctl, CTL_FAILED, "entry %s of bucket %s cannot be "
+                        "written as JSON", at, name);
+    }
+
+    /* the end of the line takes the place of the NUL */
+
+    len = strlen(line);
+    line[len++] = '\n';
+
+    if (fwrite(line, 1, len, e->out) != len
+        || EVP_DigestUpdate(e->md, line, len) != 1)
+    {
+        rc = ctl_fail(ctl, CTL_FILE, "cannot write to \"%s\": %s", e->path,
+                      strerror(errno));
+    } else {
+        rc = CTL_OK;
+    }
+
+    free(line);
+    e->events++;
+    e->bytes += len;
+
+    return rc;
+}
+
+
+static ctl_exit_e
+ctl_export_manifest(ctl_t *ctl, ctl_export_t *e)
+{
+    FILE        *out;
+    char        *copy;
+    json_t      *body;
+    uint8_t      digest[EVP_MAX_MD_SIZE], hex[64];
+    cg_out_t     o;
+    ctl_exit_e   rc;
+
+    if (EVP_DigestFinal_ex(e->md, digest, NULL) != 1) {
+        return ctl_fail(ctl, CTL_FAILED, "libcrypto failed");
+    }
+
+    cg_out_init(&o, hex, sizeof(hex));
+    cg_out_hex(&o, digest, sizeof(hex) / 2);
+
+    copy = strdup(e->path);
+    if (copy == NULL) {
+        return ctl_fail(ctl, CTL_FAILED, "out of memory");
+    }
+
+    rc = ctl_export_create(ctl, e->manifest, &out);
+
+    if (rc == CTL_OK) {
+        body = json_pack("{s:i, s:s, s:I, s:s, s:s, s:s%, s:I, s:I, s:I, s:O}",
+                         "v", 1, "type", "export",
+                         "time", (json_int_t) time(NULL),
+                         "prefix", ctl_setting(ctl, CTL_PREFIX),
+                         "file", basename(copy),
+                         "sha256", hex, sizeof(hex),
+                         "bytes", (json_int_t) e->bytes,
+                         "events", (json_int_t) e->events,
+                         "before", e->before > INT64_MAX
+                                   ? (json_int_t) INT64_MAX
+                                   : (json_int_t) e->before,
+                         "buckets", e->buckets);
+
+        rc = body != NULL ? ctl_signed_write(ctl, out, body, hex)
+                          : ctl_fail(ctl, CTL_FAILED, "out of memory");
+
+        if (rc == CTL_OK) {
+            rc = ctl_export_sync(ctl, e->manifest, out);
+        }
+
+        fclose(out);
+    }
+
+    free(copy);
+
+    return rc;
+}
+
+
+static ctl_exit_e
+ctl_export_sync(ctl_t *ctl, const char *path, FILE *out)
+{
+    if (fflush(out) != 0 || fsync(fileno(out)) != 0) {
+        return ctl_fail(ctl, CTL_FILE, "cannot write to \"%s\": %s", path,
+                        strerror(errno));
+    }
+
+    return CTL_OK;
+}
+
+
+static ctl_exit_e
+ctl_export_done(ctl_t *ctl, ctl_export_t *e)
+{
+    size_t       n;
+    ctl_exit_e   rc;
+
+    n = json_array_size(e->faults);
+
+    ctl_say(ctl, "%llu events of %zu buckets are in %s%s",
+            (unsigned long long) e->events, json_object_size(e->buckets),
+            e->path, n > 0 ? "; not those of the buckets above" : "");
+
+    rc = ctl_put(ctl, json_pack("{s:I, s:I, s:s, s:s, s:O}",
+                                "events", (json_int_t) e->events,
+                                "buckets",
+                                (json_int_t) json_object_size(e->buckets),
+                                "file", e->path, "manifest", e->manifest,
+                                "faults", e->faults));
+
+    return rc != CTL_OK ? rc : n == 0 ? CTL_OK : CTL_FOUND;
+}
