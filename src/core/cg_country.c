@@ -100,6 +100,19 @@ cg_country_code(cg_cc_t cc, uint8_t code[2])
 }
 
 
+bool
+cg_country_in_eea(cg_cc_t cc)
+{
+    for (size_t i = 0; i < sizeof(cg_eea) / sizeof(cg_eea[0]); i++) {
+        if (cg_cc(cg_eea[i]) == cc) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
 void
 cg_territory_eea(cg_territory_t *t)
 {

@@ -35,6 +35,8 @@ cg_cc_t cg_country_parse(cg_str_t code);
  * means GR. CG_CC_UNKNOWN when it is not two letters that can be a country.
  */
 cg_cc_t cg_country_setting(cg_str_t code);
+/* Whether it is one of the codes of cg_territory_eea(), EU with them. */
+bool cg_country_in_eea(cg_cc_t cc);
 /* Writes the two characters of the code, or nothing and returns 0. */
 size_t cg_country_code(cg_cc_t cc, uint8_t code[2]);
 

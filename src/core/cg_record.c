@@ -102,6 +102,25 @@ cg_record_parse(cg_record_t *rec, const cg_str_t *values, size_t ndocs,
 }
 
 
+bool
+cg_record_says(const cg_record_t *rec)
+{
+    if (rec->declined || rec->answered || rec->age_state != CG_AGE_NONE
+        || rec->residence != CG_CC_UNKNOWN)
+    {
+        return true;
+    }
+
+    for (size_t i = 0; i < CG_MAX_DOCUMENTS; i++) {
+        if (rec->accepted[i] != 0) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
 static bool
 cg_record_any(const cg_str_t *values, size_t n)
 {

@@ -79,4 +79,10 @@ typedef enum {
 cg_record_e cg_record_parse(cg_record_t *rec, const cg_str_t *values,
     size_t ndocs, size_t npurposes, const uint8_t check[4]);
 
+/*
+ * Whether the subject has said anything in it: not the record of a visit, nor
+ * what an erased one leaves.
+ */
+bool cg_record_says(const cg_record_t *rec);
+
 #endif /* CG_RECORD_H */

@@ -47,6 +47,36 @@ ngx_http_consent_compile(ngx_conf_t *cf, ngx_str_t *value,
 }
 
 
+/* Days, for that is how a visit is remembered. */
+
+char *
+ngx_http_consent_remember(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_consent_loc_conf_t *lcf = conf;
+
+    ngx_str_t  *value;
+
+    if (lcf->remember != NGX_CONF_UNSET) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (value[1].len == 3 && ngx_strncmp(value[1].data, "off", 3) == 0) {
+        lcf->remember = 0;
+        return NGX_CONF_OK;
+    }
+
+    lcf->remember = ngx_parse_time(&value[1], 1);
+
+    if (lcf->remember == (time_t) NGX_ERROR || lcf->remember < 86400) {
+        return ngx_http_consent_invalid(cf, &value[1]);
+    }
+
+    return NGX_CONF_OK;
+}
+
+
 char *
 ngx_http_consent_enum(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {

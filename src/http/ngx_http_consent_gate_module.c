@@ -148,6 +148,13 @@ static ngx_command_t  ngx_http_consent_commands[] = {
       offsetof(ngx_http_consent_loc_conf_t, anonymizer),
       &ngx_http_consent_anonymizer_values },
 
+    { ngx_string("consent_remember_eea"),
+      NGX_HTTP_CONSENT_ANYWHERE|NGX_CONF_TAKE1,
+      ngx_http_consent_remember,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_consent_loc_conf_t, remember),
+      NULL },
+
     { ngx_string("consent_subject"),
       NGX_HTTP_CONSENT_ANYWHERE|NGX_CONF_TAKE1,
       ngx_http_consent_subject,
@@ -377,6 +384,10 @@ ngx_http_consent_init_process(ngx_cycle_t *cycle)
         if (mcf->client == NULL) {
             return NGX_ERROR;
         }
+
+        if (ngx_http_consent_visits_init(mcf, cycle) != NGX_OK) {
+            return NGX_ERROR;
+        }
     }
 
     return NGX_OK;
@@ -389,6 +400,10 @@ ngx_http_consent_exit_process(ngx_cycle_t *cycle)
     ngx_http_consent_main_conf_t  *mcf;
 
     mcf = ngx_http_consent_cycle_conf(cycle);
+
+    if (mcf) {
+        ngx_http_consent_visits_done(mcf);
+    }
 
     if (mcf && mcf->client) {
         ngx_consent_store_destroy(mcf->client);

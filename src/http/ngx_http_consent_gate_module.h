@@ -43,6 +43,7 @@ typedef enum {
 
 typedef struct ngx_http_consent_flights_s  ngx_http_consent_flights_t;
 typedef struct ngx_http_consent_counters_s  ngx_http_consent_counters_t;
+typedef struct ngx_http_consent_visits_s  ngx_http_consent_visits_t;
 
 
 typedef struct {
@@ -89,6 +90,7 @@ typedef struct {
     ngx_http_consent_geo_t    *anonymizers;
     ngx_consent_cache_t       *cache;       /* NULL: none */
     ngx_http_consent_flights_t  *flights;   /* of this worker, with a cache */
+    ngx_http_consent_visits_t *visits;      /* of this worker */
     ngx_http_consent_counters_t  *counters;  /* shared; NULL: no store */
 
     ngx_uint_t                 ndocs;
@@ -131,6 +133,7 @@ typedef struct {
     ngx_array_t               *require_purpose; /* ngx_str_t */
     ngx_uint_t                 unknown_country; /* 1: gate */
     ngx_uint_t                 anonymizer;      /* 1: gate */
+    time_t                     remember;        /* seconds, 0: off */
     ngx_uint_t                 closed;          /* 1: on_error closed */
     ngx_uint_t                 refuse_status;
 
@@ -357,6 +360,17 @@ ngx_int_t ngx_http_consent_place(ngx_http_request_t *r,
 /* What the address is known as, looked for once; unless it is overridden. */
 cg_anonymizer_e ngx_http_consent_anonymizer(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
+
+
+/* ngx_http_consent_visit.c */
+
+/* In a worker, with a store; and when it exits. */
+ngx_int_t ngx_http_consent_visits_init(ngx_http_consent_main_conf_t *mcf,
+    ngx_cycle_t *cycle);
+void ngx_http_consent_visits_done(ngx_http_consent_main_conf_t *mcf);
+/* A visit from inside, of a day that the record does not have: see to it. */
+void ngx_http_consent_visited(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_http_consent_loc_conf_t *lcf);
 
 
 /* ngx_http_consent_who.c */
@@ -622,6 +636,8 @@ char *ngx_http_consent_switch(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 /* As ngx_conf_set_enum_slot, with the directive's name in the message. */
 char *ngx_http_consent_enum(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_consent_words(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_consent_remember(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_consent_exempt(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_consent_override(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);

@@ -405,6 +405,15 @@ ngx_http_consent_conclude(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
 
     ctx->done = 1;
 
+    if (lcf->settings.remember_days && ctx->mode == CG_MODE_ON
+        && (facts->lookup == CG_LOOKUP_FOUND
+            || facts->lookup == CG_LOOKUP_ABSENT)
+        && ctx->decision.inside && ctx->decision.source == CG_SOURCE_ADDRESS
+        && ctx->record.eea_day < ngx_time() / 86400)
+    {
+        ngx_http_consent_visited(r, ctx, lcf);
+    }
+
     ngx_http_consent_flush_variables(r, mcf);
 
     if (ngx_http_consent_explain(r, ctx) != NGX_OK) {

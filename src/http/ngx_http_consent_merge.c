@@ -201,6 +201,7 @@ ngx_http_consent_create_loc_conf(ngx_conf_t *cf)
     lcf->require_purpose = NGX_CONF_UNSET_PTR;
     lcf->unknown_country = NGX_CONF_UNSET_UINT;
     lcf->anonymizer = NGX_CONF_UNSET_UINT;
+    lcf->remember = NGX_CONF_UNSET;
     lcf->closed = NGX_CONF_UNSET_UINT;
     lcf->refuse_status = NGX_CONF_UNSET_UINT;
     lcf->exempt = NGX_CONF_UNSET_PTR;
@@ -241,6 +242,7 @@ ngx_http_consent_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
                              NULL);
     ngx_conf_merge_uint_value(conf->unknown_country, prev->unknown_country, 0);
     ngx_conf_merge_uint_value(conf->anonymizer, prev->anonymizer, 0);
+    ngx_conf_merge_sec_value(conf->remember, prev->remember, 180 * 86400);
     ngx_conf_merge_uint_value(conf->closed, prev->closed, 0);
     ngx_conf_merge_uint_value(conf->refuse_status, prev->refuse_status,
                               NGX_HTTP_FORBIDDEN);
@@ -258,6 +260,7 @@ ngx_http_consent_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     s->closed = conf->closed;
     s->gate_unknown = conf->unknown_country;
     s->gate_anonymizer = conf->anonymizer;
+    s->remember_days = (uint32_t) (conf->remember / 86400);
 
     return ngx_http_consent_check(cf, conf);
 }

@@ -125,6 +125,10 @@ ngx_http_consent_status_text(ngx_http_consent_report_t *report)
                           "Answers of visitors by what came of them.",
                           "result", ngx_http_consent_write_names, sum->writes,
                           NGX_HTTP_CONSENT_WRITE_RESULTS);
+    ngx_http_consent_many(out, "visits_total",
+                          "Visits to be remembered by what came of them.",
+                          "result", ngx_http_consent_write_names, sum->visits,
+                          NGX_HTTP_CONSENT_WRITE_RESULTS);
     ngx_http_consent_one(out, "overrides_total", "counter",
                          "Requests with an override that was allowed.",
                          sum->overrides);

@@ -124,6 +124,7 @@ ngx_consent_store_create(ngx_cycle_t *cycle, ngx_consent_store_conf_t *conf)
     }
 
     ngx_consent_write_init(store);
+    ngx_consent_touch_init(store);
     ngx_consent_policies_init(store);
     ngx_consent_feed_start(&store->nodes[0]);
 

@@ -173,6 +173,19 @@ typedef struct {
 
 
 /*
+ * A visit from the EEA, to be added to what is known of its subject. It is no
+ * answer: no event, and "rev" stays.
+ */
+
+typedef struct {
+    const cg_subject_t   *subject;
+    uint32_t              day;        /* since 1970 */
+    unsigned              account:1;  /* which need not have answered */
+    unsigned              create:1;   /* a record, if there is none */
+} ngx_consent_touch_t;
+
+
+/*
  * At configuration time, when documents and purposes are known: prepares
  * `conf->fields` and adds the shared zone, which keeps policies and breakers
  * over a reload. `tag` is the module. NGX_ERROR when out of memory.
@@ -190,7 +203,7 @@ ngx_consent_store_t *ngx_consent_store_create(ngx_cycle_t *cycle,
 void ngx_consent_store_destroy(ngx_consent_store_t *store);
 
 /*
- * Each of the three asks; `call->done`, `data` and, for the first, `subject`
+ * Each of the four asks; `call->done`, `data` and, for the first, `subject`
  * (that must live as long as the call) are set by the asker. NGX_AGAIN:
  * `done` will be called once, from the event loop, never from within. NGX_OK:
  * answered at once, `done` is not called. Look at `call->status` either way.
@@ -199,6 +212,12 @@ ngx_int_t ngx_consent_store_lookup(ngx_consent_store_t *store,
     ngx_consent_call_t *call);
 ngx_int_t ngx_consent_store_write(ngx_consent_store_t *store,
     ngx_consent_call_t *call, const ngx_consent_write_t *write);
+/*
+ * NGX_CONSENT_WRITTEN, _UNCHANGED (this day or a later one is there), _FOREIGN,
+ * or _CONFLICT: there is no record that it could be added to.
+ */
+ngx_int_t ngx_consent_store_touch(ngx_consent_store_t *store,
+    ngx_consent_call_t *call, const ngx_consent_touch_t *touch);
 /* Fetches the policies; after it ngx_consent_store_policies() is fresh. */
 ngx_int_t ngx_consent_store_fetch(ngx_consent_store_t *store,
     ngx_consent_call_t *call);

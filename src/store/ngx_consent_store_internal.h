@@ -335,6 +335,7 @@ struct ngx_consent_store_s {
     size_t                     hmget_key; /* where it goes */
     ngx_str_t                  script;    /* that writes */
     u_char                     sha[40];   /* its */
+    u_char                     touch_sha[40];
     u_char                     foreign[CG_SUBJECT_ID_LEN];
 
     ngx_event_t                poll;
@@ -515,11 +516,16 @@ ngx_uint_t ngx_consent_breaker_claim(ngx_consent_breaker_t *breaker,
 void ngx_consent_breaker_fail(ngx_consent_conn_t *conn, ngx_uint_t failures);
 void ngx_consent_breaker_good(ngx_consent_node_t *node);
 
-/* ngx_consent_lookup.c, ngx_consent_write.c */
+/* ngx_consent_lookup.c, ngx_consent_write.c, ngx_consent_touch.c */
 
 ngx_int_t ngx_consent_lookup_init(ngx_cycle_t *cycle,
     ngx_consent_store_t *store);
 void ngx_consent_write_init(ngx_consent_store_t *store);
+/* By what EVALSHA calls a script. */
+void ngx_consent_script_sha(u_char sha[40], const char *script, size_t len);
+/* The ngx_consent_written_e that a script answers with; NGX_ERROR: none. */
+ngx_int_t ngx_consent_script_result(cg_str_t word);
+void ngx_consent_touch_init(ngx_consent_store_t *store);
 
 /* ngx_consent_zone.c, ngx_consent_policies.c */
 

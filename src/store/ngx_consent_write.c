@@ -89,17 +89,45 @@ static const char  *ngx_consent_script_kinds[] = {
 void
 ngx_consent_write_init(ngx_consent_store_t *store)
 {
-    u_char      digest[20];
-    ngx_sha1_t  sha1;
-
     store->script.data = (u_char *) ngx_consent_script;
     store->script.len = sizeof(ngx_consent_script) - 1;
 
+    ngx_consent_script_sha(store->sha, ngx_consent_script,
+                           sizeof(ngx_consent_script) - 1);
+}
+
+
+void
+ngx_consent_script_sha(u_char sha[40], const char *script, size_t len)
+{
+    u_char      digest[20];
+    ngx_sha1_t  sha1;
+
     ngx_sha1_init(&sha1);
-    ngx_sha1_update(&sha1, store->script.data, store->script.len);
+    ngx_sha1_update(&sha1, script, len);
     ngx_sha1_final(digest, &sha1);
 
-    (void) ngx_hex_dump(store->sha, digest, sizeof(digest));
+    (void) ngx_hex_dump(sha, digest, sizeof(digest));
+}
+
+
+ngx_int_t
+ngx_consent_script_result(cg_str_t word)
+{
+    ngx_uint_t   i;
+    const char  *answer;
+
+    for (i = NGX_CONSENT_WRITTEN; i <= NGX_CONSENT_FOREIGN; i++) {
+        answer = ngx_consent_script_answers[i];
+
+        if (word.len == ngx_strlen(answer)
+            && ngx_strncmp(word.data, answer, word.len) == 0)
+        {
+            return i;
+        }
+    }
+
+    return NGX_ERROR;
 }
 
 
@@ -505,10 +533,6 @@ ngx_consent_script_again(ngx_consent_command_t *cmd, ngx_uint_t sha)
 static ngx_int_t
 ngx_consent_script_written(const ngx_consent_reply_t *reply)
 {
-    ngx_uint_t   i;
-    cg_str_t     word;
-    const char  *answer;
-
     if (!ngx_consent_reply_flat(reply, 2)
         || reply->items[1].type != NGX_CONSENT_STRING
         || reply->items[2].type != NGX_CONSENT_INTEGER)
@@ -516,19 +540,7 @@ ngx_consent_script_written(const ngx_consent_reply_t *reply)
         return NGX_ERROR;
     }
 
-    word = reply->items[1].str;
-
-    for (i = NGX_CONSENT_WRITTEN; i <= NGX_CONSENT_FOREIGN; i++) {
-        answer = ngx_consent_script_answers[i];
-
-        if (word.len == ngx_strlen(answer)
-            && ngx_strncmp(word.data, answer, word.len) == 0)
-        {
-            return i;
-        }
-    }
-
-    return NGX_ERROR;
+    return ngx_consent_script_result(reply->items[1].str);
 }
 
 

@@ -288,6 +288,25 @@ test_eea_and_all_come_first(void **state)
 }
 
 
+static void
+test_what_is_in_the_eea(void **state)
+{
+    size_t          n = 0;
+    cg_territory_t  eea;
+
+    (void) state;
+
+    cg_territory_eea(&eea);
+
+    for (cg_cc_t cc = 0; cc < CG_CC_COUNT; cc++) {
+        assert_int_equal(cg_country_in_eea(cc), cg_territory_has(&eea, cc));
+        n += cg_country_in_eea(cc);
+    }
+
+    assert_int_equal(n, 38);
+}
+
+
 int
 main(void)
 {
@@ -301,7 +320,8 @@ main(void)
         cmocka_unit_test(test_words_add_and_remove),
         cmocka_unit_test(test_all_is_everywhere_but_what_is_taken_out),
         cmocka_unit_test(test_words_that_are_none_are_refused),
-        cmocka_unit_test(test_eea_and_all_come_first)
+        cmocka_unit_test(test_eea_and_all_come_first),
+        cmocka_unit_test(test_what_is_in_the_eea)
     };
 
     return cmocka_run_group_tests_name("country", tests, NULL, NULL);

@@ -329,6 +329,37 @@ test_field_names(void **state)
 }
 
 
+/* A visit is nothing that was said, nor is what is left of a record. */
+
+static void
+test_what_a_record_says(void **state)
+{
+    cg_record_t  rec;
+
+    (void) state;
+
+    memset(&rec, 0, sizeof(rec));
+    rec.rev = 7;
+    rec.eea_day = 20000;
+    rec.event[0] = 1;
+    assert_false(cg_record_says(&rec));
+
+#define says(field, value)                                                    \
+    do {                                                                      \
+        memset(&rec, 0, sizeof(rec));                                         \
+        rec.field = (value);                                                  \
+        assert_true(cg_record_says(&rec));                                    \
+    } while (0)
+
+    says(accepted[0], 1);
+    says(accepted[CG_MAX_DOCUMENTS - 1], UINT32_MAX);
+    says(declined, 0x8000);
+    says(answered, 1);
+    says(age_state, CG_AGE_MINOR);
+    says(residence, cg_cc("US"));
+}
+
+
 int
 main(void)
 {
@@ -341,7 +372,8 @@ main(void)
         cmocka_unit_test(test_one_bad_value_spoils_the_record),
         cmocka_unit_test(test_values_at_their_ends),
         cmocka_unit_test(test_all_documents_and_purposes_fit),
-        cmocka_unit_test(test_field_names)
+        cmocka_unit_test(test_field_names),
+        cmocka_unit_test(test_what_a_record_says)
     };
 
     return cmocka_run_group_tests_name("record", tests, NULL, NULL);
