@@ -163,6 +163,14 @@ wrong(location => 'consent_exempt', qw(1 on '' .));
 wrong(location => 'consent_override', qw(on yes allow allow= allow=1
     $arg_allow ''));
 twice(location => 'consent_override off;');
+for my $case (['signed signed', 'signed'], ['signed off', 'off'],
+    ['off signed', 'off'], ['signed allow=1', 'allow=1'],
+    ['allow=$arg_a allow=$arg_b', 'allow=$arg_b'])
+{
+    refused("consent_override $case->[0]",
+        { location => "consent_override $case->[0];" },
+        'consent_override', qq{"$case->[1]"});
+}
 wrong(http => 'consent_realm', "''", 'x' x 65, "'a\tb'", "'a\xff'");
 twice(server => 'consent_realm a;');
 

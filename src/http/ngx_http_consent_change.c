@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: BSD-2-Clause
  */
 
+#include "ngx_http_consent_override.h"
 #include "ngx_http_consent_post.h"
 
 
@@ -155,6 +156,10 @@ ngx_http_consent_fill_write(ngx_http_consent_ctx_t *ctx)
 
     default:
         break;
+    }
+
+    if (ctx->pretending && write->what == NGX_CONSENT_WRITE_SET) {
+        ngx_http_consent_seed(ctx, write);
     }
 }
 

@@ -6,10 +6,6 @@
 #include "ngx_http_consent_gate_module.h"
 
 
-static char *ngx_http_consent_compile(ngx_conf_t *cf, ngx_str_t *value,
-    ngx_http_complex_value_t *cv);
-
-
 /* One line for every mistake: the value and the directive. */
 
 char *
@@ -27,7 +23,7 @@ ngx_http_consent_invalid(ngx_conf_t *cf, ngx_str_t *value)
 }
 
 
-static char *
+char *
 ngx_http_consent_compile(ngx_conf_t *cf, ngx_str_t *value,
     ngx_http_complex_value_t *cv)
 {
@@ -363,45 +359,4 @@ ngx_http_consent_exempt(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     return NGX_CONF_OK;
-}
-
-
-char *
-ngx_http_consent_override(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_consent_loc_conf_t *lcf = conf;
-
-    ngx_str_t                 *value, s;
-    ngx_http_complex_value_t  *cv;
-
-    if (lcf->override_allow != NGX_CONF_UNSET_PTR) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    if (ngx_strcmp(value[1].data, "off") == 0) {
-        lcf->override_allow = NULL;
-        return NGX_CONF_OK;
-    }
-
-    if (ngx_strncmp(value[1].data, "allow=", 6) != 0) {
-        return ngx_http_consent_invalid(cf, &value[1]);
-    }
-
-    s.data = value[1].data + 6;
-    s.len = value[1].len - 6;
-
-    if (ngx_http_script_variables_count(&s) == 0) {
-        return ngx_http_consent_invalid(cf, &value[1]);
-    }
-
-    cv = ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t));
-    if (cv == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    lcf->override_allow = cv;
-
-    return ngx_http_consent_compile(cf, &s, cv);
 }

@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: BSD-2-Clause
  */
 
-#include "ngx_http_consent_gate_module.h"
+#include "ngx_http_consent_override.h"
 
 #include <openssl/rand.h>
 
@@ -17,6 +17,10 @@ static ngx_uint_t ngx_http_consent_secure(ngx_http_request_t *r,
     ngx_http_consent_srv_conf_t *scf);
 static ngx_str_t ngx_http_consent_cookie_name(ngx_http_request_t *r,
     ngx_http_consent_srv_conf_t *scf);
+static ngx_str_t ngx_http_consent_real_name(ngx_http_request_t *r,
+    ngx_http_consent_srv_conf_t *scf);
+static ngx_int_t ngx_http_consent_suffixed(ngx_http_request_t *r,
+    ngx_str_t base, const char *suffix, ngx_str_t *name);
 static ngx_uint_t ngx_http_consent_open_visitor(ngx_http_consent_ctx_t *ctx,
     cg_str_t value);
 static ngx_uint_t ngx_http_consent_open_gated(ngx_http_consent_ctx_t *ctx,
@@ -49,13 +53,28 @@ ngx_http_consent_secure(ngx_http_request_t *r,
 }
 
 
+/* A tester has cookies apart: those of the same browser are a visitor's. */
+
+static ngx_str_t
+ngx_http_consent_cookie_name(ngx_http_request_t *r,
+    ngx_http_consent_srv_conf_t *scf)
+{
+    ngx_http_consent_ctx_t  *ctx;
+
+    ctx = ngx_http_consent_get_ctx(r);
+
+    return ctx && ctx->override ? ctx->override->cookie
+                                : ngx_http_consent_real_name(r, scf);
+}
+
+
 /*
  * The prefixes make browsers refuse the cookie from anyone but this host
  * over TLS (RFC 6265bis, 4.1.3): nobody plants one from a sibling domain.
  */
 
 static ngx_str_t
-ngx_http_consent_cookie_name(ngx_http_request_t *r,
+ngx_http_consent_real_name(ngx_http_request_t *r,
     ngx_http_consent_srv_conf_t *scf)
 {
     static ngx_str_t  host = ngx_string("__Host-consent");
@@ -174,13 +193,21 @@ static ngx_int_t
 ngx_http_consent_other_name(ngx_http_request_t *r, const char *suffix,
     ngx_str_t *name)
 {
-    size_t                        len;
-    ngx_str_t                     base;
     ngx_http_consent_srv_conf_t  *scf;
 
     scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
 
-    base = ngx_http_consent_cookie_name(r, scf);
+    return ngx_http_consent_suffixed(r, ngx_http_consent_cookie_name(r, scf),
+                                     suffix, name);
+}
+
+
+static ngx_int_t
+ngx_http_consent_suffixed(ngx_http_request_t *r, ngx_str_t base,
+    const char *suffix, ngx_str_t *name)
+{
+    size_t  len;
+
     len = ngx_strlen(suffix);
 
     name->len = base.len + len;
@@ -192,6 +219,52 @@ ngx_http_consent_other_name(ngx_http_request_t *r, const char *suffix,
     ngx_memcpy(ngx_cpymem(name->data, base.data, base.len), suffix, len);
 
     return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_consent_test_cookie(ngx_http_request_t *r, ngx_str_t *name)
+{
+    ngx_http_consent_srv_conf_t  *scf;
+
+    scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
+
+    return ngx_http_consent_suffixed(r, ngx_http_consent_real_name(r, scf),
+                                     "-test", name);
+}
+
+
+/* That of the browser, whoever it is taken for. */
+
+ngx_int_t
+ngx_http_consent_send_override(ngx_http_request_t *r, ngx_str_t *token,
+    int64_t expires)
+{
+    ngx_str_t                     name;
+    ngx_http_consent_srv_conf_t  *scf;
+
+    scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
+
+    if (ngx_http_consent_suffixed(r, ngx_http_consent_real_name(r, scf),
+                                  ngx_http_consent_override_suffix, &name)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_consent_set_cookie(r, &name, token,
+                                       ngx_max(expires - ngx_time(), 0));
+}
+
+
+ngx_int_t
+ngx_http_consent_clear_override(ngx_http_request_t *r)
+{
+    ngx_str_t  empty;
+
+    ngx_str_null(&empty);
+
+    return ngx_http_consent_send_override(r, &empty, 0);
 }
 
 
@@ -333,7 +406,9 @@ ngx_http_consent_keep_visitor(ngx_http_request_t *r,
 
     scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
 
-    return ngx_http_consent_send_visitor(r, ctx, scf->cookie_max_age);
+    return ngx_http_consent_send_visitor(r, ctx, ctx->override
+                                         ? NGX_HTTP_CONSENT_TEST_TTL
+                                         : scf->cookie_max_age);
 }
 
 

@@ -150,7 +150,8 @@ ngx_http_consent_document_state(ngx_http_consent_ctx_t *ctx,
     }
 
     record = ngx_http_consent_record(ctx);
-    enforced = cg_policy_enforced(&policies->docs[n], ngx_time());
+    enforced = cg_policy_enforced(&policies->docs[n],
+                                  ngx_http_consent_now(ctx));
     accepted = record ? record->accepted[n] : 0;
 
     if (accepted && accepted >= enforced) {

@@ -131,7 +131,8 @@ ngx_http_consent_form_token(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
     ngx_memcpy(t.realm, scf->realm.data, scf->realm.len);
     t.locale_len = ngx_http_consent_locale(r, ctx, t.locale);
 
-    open = cg_documents_missing(record, policies, asked, ngx_time());
+    open = cg_documents_missing(record, policies, asked,
+                                ngx_http_consent_now(ctx));
 
     for (i = 0; i < mcf->ndocs; i++) {
         if (!(open & (1 << i))) {

@@ -233,7 +233,7 @@ static ngx_command_t  ngx_http_consent_commands[] = {
       &ngx_http_consent_on_error_values },
 
     { ngx_string("consent_override"),
-      NGX_HTTP_CONSENT_ANYWHERE|NGX_CONF_TAKE1,
+      NGX_HTTP_CONSENT_ANYWHERE|NGX_CONF_TAKE12,
       ngx_http_consent_override,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_consent_loc_conf_t, override_allow),

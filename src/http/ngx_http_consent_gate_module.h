@@ -44,6 +44,7 @@ typedef enum {
 typedef struct ngx_http_consent_flights_s  ngx_http_consent_flights_t;
 typedef struct ngx_http_consent_counters_s  ngx_http_consent_counters_t;
 typedef struct ngx_http_consent_visits_s  ngx_http_consent_visits_t;
+typedef struct ngx_http_consent_override_s  ngx_http_consent_override_t;
 
 
 typedef struct {
@@ -104,6 +105,7 @@ typedef struct {
 
     ngx_array_t                variables;   /* ngx_uint_t: indexes in use */
     unsigned                   record_variables:1;  /* one needs the record */
+    unsigned                   overrides:1;     /* allowed somewhere */
 } ngx_http_consent_main_conf_t;
 
 
@@ -146,6 +148,7 @@ typedef struct {
 #endif
 
     ngx_http_complex_value_t  *override_allow;
+    ngx_uint_t                 override_signed;
     ngx_http_complex_value_t  *explain;
 
     cg_settings_t              settings;        /* made of the above */
@@ -164,6 +167,20 @@ typedef struct {
 #define NGX_HTTP_CONSENT_SECURE_OFF     2
 
 
+/* The headers of testers, X-Consent-Country and so on. */
+
+typedef enum {
+    NGX_HTTP_CONSENT_X_OVERRIDE = 0,
+    NGX_HTTP_CONSENT_X_COUNTRY,
+    NGX_HTTP_CONSENT_X_ANONYMIZER,
+    NGX_HTTP_CONSENT_X_TIME,
+    NGX_HTTP_CONSENT_X_RECORD,
+    NGX_HTTP_CONSENT_X_RESIDENCE,
+    NGX_HTTP_CONSENT_X_HISTORY,
+    NGX_HTTP_CONSENT_X_HEADERS
+} ngx_http_consent_x_e;
+
+
 /* The request headers that matter, collected in one walk over the list. */
 
 typedef struct {
@@ -174,7 +191,7 @@ typedef struct {
     ngx_str_t                  accept_language;
     ngx_str_t                  x_requested_with;
     ngx_str_t                  origin;
-    ngx_str_t                  override_country;
+    ngx_str_t                  override[NGX_HTTP_CONSENT_X_HEADERS];
     ngx_str_t                  gpc;
 } ngx_http_consent_headers_t;
 
@@ -214,6 +231,9 @@ typedef struct {
     ngx_str_t                     token;       /* the form token, once made */
     struct ngx_http_consent_change_s  *change; /* a POST under way */
 
+    ngx_http_consent_override_t  *override;    /* a tester's; or NULL */
+    ngx_str_t                     override_token;  /* to be moved */
+
     unsigned                      gathered:1;
     unsigned                      waiting:1;
     unsigned                      looked_up:1;
@@ -230,6 +250,8 @@ typedef struct {
     unsigned                      page:1;      /* our page or age page */
     unsigned                      page_headers:1;  /* sent with this answer */
     unsigned                      done:1;      /* a decision is there */
+    unsigned                      pretending:1;    /* `record` is pretended */
+    unsigned                      override_moves:1;  /* to a cookie, or away */
 } ngx_http_consent_ctx_t;
 
 
@@ -350,6 +372,16 @@ ngx_http_consent_headers_t *ngx_http_consent_headers(ngx_http_request_t *r,
 /* NGX_OK: the facts are what a tester asks for; NGX_DECLINED: they are not. */
 ngx_int_t ngx_http_consent_overridden(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_http_consent_loc_conf_t *lcf);
+/* The time of a tester: seconds since 1970. */
+int64_t ngx_http_consent_test_time(ngx_http_consent_ctx_t *ctx);
+
+/* The time by which policies count. What expires does so by ngx_time(). */
+
+static ngx_inline int64_t
+ngx_http_consent_now(ngx_http_consent_ctx_t *ctx)
+{
+    return ctx->override ? ngx_http_consent_test_time(ctx) : ngx_time();
+}
 
 
 /* ngx_http_consent_place.c */
@@ -614,6 +646,9 @@ void ngx_http_consent_geo_watch(ngx_http_consent_geo_t *geo,
 
 /* Setters: ngx_http_consent_{conf,key_file,documents,cookie_conf}.c */
 
+/* Compiles a value with variables; NGX_CONF_OK or _ERROR. */
+char *ngx_http_consent_compile(ngx_conf_t *cf, ngx_str_t *value,
+    ngx_http_complex_value_t *cv);
 /* Logs the value and the directive. Returns NGX_CONF_ERROR. */
 char *ngx_http_consent_invalid(ngx_conf_t *cf, ngx_str_t *value);
 

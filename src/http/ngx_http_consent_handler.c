@@ -4,6 +4,7 @@
  */
 
 #include "ngx_http_consent_counters.h"
+#include "ngx_http_consent_override.h"
 
 
 typedef enum {
@@ -73,6 +74,18 @@ ngx_http_consent_handler(ngx_http_request_t *r)
 
     if (ctx->waiting) {
         return NGX_AGAIN;
+    }
+
+    if (!ctx->gathered && ngx_http_consent_gather(r, ctx) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ctx->override_moves) {
+        rc = ngx_http_consent_move_override(r, ctx);
+
+        if (rc != NGX_DECLINED) {
+            return rc;
+        }
     }
 
     rc = ngx_http_consent_prepare(r, ctx, lcf);
@@ -183,6 +196,7 @@ ngx_http_consent_forget(ngx_http_consent_ctx_t *ctx)
 {
     ctx->looked_up = 0;
     ctx->stale = 0;
+    ctx->pretending = 0;
     ctx->facts.lookup = CG_LOOKUP_NONE;
     ngx_str_null(&ctx->token);
 }
@@ -196,10 +210,6 @@ ngx_http_consent_prepare(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
 {
     ngx_http_consent_need_e        need;
     ngx_http_consent_main_conf_t  *mcf;
-
-    if (!ctx->gathered && ngx_http_consent_gather(r, ctx) != NGX_OK) {
-        return NGX_ERROR;
-    }
 
     ctx->mode = ngx_http_consent_mode(r, lcf);
     ctx->facts.error_page = (r->err_status >= NGX_HTTP_BAD_REQUEST);
@@ -264,6 +274,7 @@ ngx_http_consent_stranger(ngx_http_consent_ctx_t *ctx,
     s = &lcf->settings;
 
     return facts->subject == CG_SUBJECT_NONE
+           && ctx->override == NULL
            && !facts->own
            && s->purposes == 0
            && facts->country != CG_CC_UNKNOWN
@@ -385,6 +396,10 @@ ngx_http_consent_conclude(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
 
     facts = &ctx->facts;
 
+    if (ctx->override && ctx->override->pretends) {
+        ngx_http_consent_pretend(ctx);
+    }
+
     if (facts->lookup == CG_LOOKUP_FAILED
         && ngx_http_consent_read_receipt(r, ctx) != NGX_OK)
     {
@@ -396,7 +411,8 @@ ngx_http_consent_conclude(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
 
     } else {
         cg_decide(&ctx->decision, facts, &lcf->settings,
-                  ngx_consent_store_policies(mcf->client), ngx_time());
+                  ngx_consent_store_policies(mcf->client),
+                  ngx_http_consent_now(ctx));
     }
 
     if (facts->own) {
@@ -454,7 +470,8 @@ ngx_http_consent_suppose(ngx_http_consent_ctx_t *ctx,
     facts.klass = CG_CLASS_NAVIGATION;
 
     cg_decide(&ctx->would, &facts, &lcf->settings,
-              ngx_consent_store_policies(mcf->client), ngx_time());
+              ngx_consent_store_policies(mcf->client),
+              ngx_http_consent_now(ctx));
 
     ctx->decision.source = ctx->would.source;
     ctx->decision.inside = ctx->would.inside;

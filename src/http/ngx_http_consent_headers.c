@@ -38,7 +38,9 @@ ngx_http_consent_header(ngx_http_consent_headers_t *headers,
                : ngx_http_consent_is("sec-fetch-dest")
                  ? &headers->sec_fetch_dest
                : ngx_http_consent_is("sec-fetch-site")
-                 ? &headers->sec_fetch_site : NULL;
+                 ? &headers->sec_fetch_site
+               : ngx_http_consent_is("x-consent-time")
+                 ? &headers->override[NGX_HTTP_CONSENT_X_TIME] : NULL;
 
     case sizeof("accept-language") - 1:
         return ngx_http_consent_is("accept-language")
@@ -46,11 +48,27 @@ ngx_http_consent_header(ngx_http_consent_headers_t *headers,
 
     case sizeof("x-requested-with") - 1:
         return ngx_http_consent_is("x-requested-with")
-               ? &headers->x_requested_with : NULL;
+               ? &headers->x_requested_with
+               : ngx_http_consent_is("x-consent-record")
+                 ? &headers->override[NGX_HTTP_CONSENT_X_RECORD] : NULL;
 
     case sizeof("x-consent-country") - 1:
         return ngx_http_consent_is("x-consent-country")
-               ? &headers->override_country : NULL;
+               ? &headers->override[NGX_HTTP_CONSENT_X_COUNTRY]
+               : ngx_http_consent_is("x-consent-history")
+                 ? &headers->override[NGX_HTTP_CONSENT_X_HISTORY] : NULL;
+
+    case sizeof("x-consent-override") - 1:
+        return ngx_http_consent_is("x-consent-override")
+               ? &headers->override[NGX_HTTP_CONSENT_X_OVERRIDE] : NULL;
+
+    case sizeof("x-consent-residence") - 1:
+        return ngx_http_consent_is("x-consent-residence")
+               ? &headers->override[NGX_HTTP_CONSENT_X_RESIDENCE] : NULL;
+
+    case sizeof("x-consent-anonymizer") - 1:
+        return ngx_http_consent_is("x-consent-anonymizer")
+               ? &headers->override[NGX_HTTP_CONSENT_X_ANONYMIZER] : NULL;
     }
 
     return NULL;

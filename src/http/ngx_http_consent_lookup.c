@@ -4,6 +4,7 @@
  */
 
 #include "ngx_http_consent_counters.h"
+#include "ngx_http_consent_override.h"
 
 
 /*
@@ -105,9 +106,14 @@ ngx_http_consent_look_up(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
 
-    /* an answer to a form needs the exact rev, which the cache has not */
+    /*
+     * an answer to a form needs the exact rev, which the cache has not; and
+     * the tag does not tell the subjects of one tester apart
+     */
 
-    if (mcf->cache == NULL || ctx->facts.own) {
+    if (mcf->cache == NULL || ctx->facts.own
+        || (ctx->override && ctx->override->salted))
+    {
         return ngx_http_consent_ask_directly(r, ctx, mcf);
     }
 

@@ -184,6 +184,7 @@ ngx_http_consent_create_loc_conf(ngx_conf_t *cf)
      *     lcf->mode_value = NULL;
      *     lcf->exempt_uri_regex = NULL;
      *     lcf->exempt_agent_regex = NULL;
+     *     lcf->override_signed = 0;
      *     lcf->settings = { 0 };
      *     lcf->api = 0;
      */
@@ -249,6 +250,11 @@ ngx_http_consent_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_ptr_value(conf->exempt, prev->exempt, NULL);
     ngx_conf_merge_ptr_value(conf->exempt_uri, prev->exempt_uri, NULL);
     ngx_conf_merge_ptr_value(conf->exempt_agent, prev->exempt_agent, NULL);
+
+    if (conf->override_allow == NGX_CONF_UNSET_PTR) {
+        conf->override_signed = prev->override_signed;
+    }
+
     ngx_conf_merge_ptr_value(conf->override_allow, prev->override_allow, NULL);
 
     if (conf->explain == NULL) {

@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: BSD-2-Clause
  */
 
-#include "ngx_http_consent_gate_module.h"
+#include "ngx_http_consent_override.h"
 
 
 ngx_int_t
@@ -13,7 +13,7 @@ ngx_http_consent_place(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
     ngx_str_t                      value;
     ngx_http_consent_main_conf_t  *mcf;
 
-    if (ctx->facts.overridden) {
+    if (ctx->override && ctx->override->o.has_country) {
         return NGX_OK;
     }
 
@@ -54,7 +54,13 @@ ngx_http_consent_anonymizer(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
     if (!ctx->anonymizer) {
         ctx->anonymizer = 1;
 
-        if (mcf->anonymizers && !ctx->facts.overridden) {
+        /* who is elsewhere, or behind another, is not behind this one */
+
+        if (mcf->anonymizers
+            && (ctx->override == NULL
+                || !(ctx->override->o.has_country
+                     || ctx->override->o.anonymizer)))
+        {
             ctx->facts.anonymizer = cg_geo_anonymizer(mcf->anonymizers->db,
                                                      r->connection->sockaddr);
         }

@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: BSD-2-Clause
  */
 
-#include "ngx_http_consent_gate_module.h"
+#include "ngx_http_consent_override.h"
 
 
 typedef void (*ngx_http_consent_value_pt)(ngx_http_request_t *r,
@@ -23,6 +23,9 @@ static void ngx_http_consent_v_country(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_http_consent_main_conf_t *mcf,
     cg_out_t *out);
 static void ngx_http_consent_v_source(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_http_consent_main_conf_t *mcf,
+    cg_out_t *out);
+static void ngx_http_consent_v_override(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_http_consent_main_conf_t *mcf,
     cg_out_t *out);
 static void ngx_http_consent_v_anonymizer(ngx_http_request_t *r,
@@ -73,6 +76,10 @@ static ngx_http_variable_t  ngx_http_consent_vars[] = {
 
     { ngx_string("consent_country_source"), NULL, ngx_http_consent_variable,
       (uintptr_t) ngx_http_consent_v_source,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("consent_override"), NULL, ngx_http_consent_variable,
+      (uintptr_t) ngx_http_consent_v_override,
       NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("consent_anonymizer"), NULL, ngx_http_consent_variable,
@@ -285,6 +292,17 @@ ngx_http_consent_v_source(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
 
 
 static void
+ngx_http_consent_v_override(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_http_consent_main_conf_t *mcf,
+    cg_out_t *out)
+{
+    if (ctx && ctx->override) {
+        ngx_http_consent_override_text(ctx, out);
+    }
+}
+
+
+static void
 ngx_http_consent_v_anonymizer(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_http_consent_main_conf_t *mcf,
     cg_out_t *out)
@@ -326,7 +344,8 @@ ngx_http_consent_v_missing(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
     if (ctx->facts.own) {
         docs = cg_documents_missing(ngx_http_consent_record(ctx),
                                   ngx_consent_store_policies(mcf->client),
-                                  ngx_http_consent_asked(r, ctx), ngx_time());
+                                  ngx_http_consent_asked(r, ctx),
+                                  ngx_http_consent_now(ctx));
     }
 
     ngx_http_consent_doc_names(mcf, docs, out);

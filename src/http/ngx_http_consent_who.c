@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: BSD-2-Clause
  */
 
-#include "ngx_http_consent_gate_module.h"
+#include "ngx_http_consent_override.h"
 
 
 /*
@@ -86,7 +86,7 @@ ngx_http_consent_derive(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
 
         /* one kind for two sorts of ids: the first byte tells them apart */
 
-        p = ngx_pnalloc(r->pool, id.len + 1);
+        p = ngx_pnalloc(r->pool, 1 + id.len + sizeof(ctx->override->salt));
         if (p == NULL) {
             return NGX_ERROR;
         }
@@ -95,6 +95,12 @@ ngx_http_consent_derive(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
         ngx_memcpy(p + 1, id.data, id.len);
         id.data = p;
         id.len++;
+
+        if (ctx->override && ctx->override->salted) {
+            ngx_memcpy(p + id.len, ctx->override->salt,
+                       sizeof(ctx->override->salt));
+            id.len += sizeof(ctx->override->salt);
+        }
     }
 
     if (!cg_subject_derive(&ctx->subject, mcf->keys, ctx->facts.subject, realm,
