@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 
+#include "cg_link.h"
 #include "cg_token_internal.h"
 
 
@@ -43,6 +44,7 @@ static void
 fuzz_payload(cg_str_t s)
 {
     uint8_t           payload[CG_MAX_PAYLOAD];
+    cg_link_t         link;
     cg_form_token_t   form;
     cg_gated_token_t  gated;
 
@@ -54,6 +56,13 @@ fuzz_payload(cg_str_t s)
     if (cg_gated_decode(&gated, s)) {
         require(cg_gated_encode(&gated, payload) == s.len);
         require(cg_str_eq((cg_str_t) { s.len, payload }, s));
+    }
+
+    if (cg_link_decode(&link, s)) {
+        require(cg_link_encode(&link, payload) == s.len);
+        require(cg_str_eq((cg_str_t) { s.len, payload }, s));
+        require(cg_link_key(&link, cg_str("gc:"), payload) != 0);
+        (void) cg_link_check(&link, NULL);
     }
 }
 
