@@ -12,6 +12,9 @@
 /* What the rows of the table of commands run, and their options. */
 
 ctl_exit_e ctl_policy_list(ctl_t *ctl, int argc, char **argv);
+ctl_exit_e ctl_link(ctl_t *ctl, int argc, char **argv);
+
+extern const ctl_option_t  ctl_link_options[];
 
 extern const ctl_option_t  ctl_verify_options[];
 ctl_exit_e ctl_verify(ctl_t *ctl, int argc, char **argv);

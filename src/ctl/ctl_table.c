@@ -71,6 +71,19 @@ const ctl_command_t  ctl_commands[] = {
       "  consentctl events trim --manifest 2026-01.jsonl.manifest --dry-run",
       ctl_events_trim_options, ctl_events_trim },
 
+    { "link", "",
+      "links for an email that asks to accept",
+      "Makes a link that opens the policy page for an account, from any "
+      "address, and\nlets whoever follows it accept, once. Without --subject a "
+      "list of accounts is\nread on standard input; what comes out is CSV with "
+      "the columns subject, link\nand expires, or JSON Lines with --json or "
+      "--format jsonl.\n\n"
+      "  consentctl link --subject 42 --expires 14d \\\n"
+      "             --url https://example.com/consent/link\n"
+      "  consentctl link --format csv --column id \\\n"
+      "             --url https://example.com/consent/link < list > mailing",
+      ctl_link_options, ctl_link },
+
     { "help", "[COMMAND]",
       "this, or all about a command",
       "  consentctl help policy publish",
