@@ -69,11 +69,10 @@ sub everything ($nginx, $http, $name) {
 
     $redis->cmd('HSET', 'gc:p', 'terms', 'version=3 required=1');
 
-    my $up = wait_for(sub {
-        slurp($nginx->{log}) =~ /consent feed.*(?:: up|is refused)/
-            || complaints($nginx);
-    });
-    $fail->('feed', scalar slurp($nginx->{log}) =~ /consent feed.*: up/);
+    wait_for(sub { slurp($nginx->{log}) =~ /consent feed.*(?:: up|is refused)/
+        || complaints($nginx) });
+    $fail->('feed', wait_for(sub {
+        slurp($nginx->{log}) =~ /consent feed.*: up/ }, 2));
 
     $redis->cmd('HSET', 'gc:p', 'terms', 'version=2 required=1');
 
