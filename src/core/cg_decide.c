@@ -23,8 +23,10 @@ static void cg_decide_inside(cg_decision_t *d, cg_trace_t *t,
     const cg_facts_t *f, const cg_settings_t *s, const cg_policies_t *p,
     int64_t now);
 static void cg_decide_consent(cg_decision_t *d, cg_trace_t *t,
-    const cg_record_t *record, const cg_settings_t *s, const cg_policies_t *p,
-    int64_t now);
+    const cg_facts_t *f, const cg_record_t *record, const cg_settings_t *s,
+    const cg_policies_t *p, int64_t now);
+static cg_age_e cg_decide_age(const cg_facts_t *f, const cg_record_t *record,
+    const cg_settings_t *s, int64_t now);
 static void cg_decide_purposes(cg_decision_t *d, const cg_facts_t *f,
     const cg_record_t *record, const cg_settings_t *s,
     const cg_policies_t *p);
@@ -37,8 +39,6 @@ static cg_cc_t cg_place_country(const cg_facts_t *f);
 static const cg_record_t *cg_found(const cg_facts_t *f);
 static const cg_record_t *cg_answers(const cg_facts_t *f);
 static bool cg_store_failed(const cg_facts_t *f, const cg_policies_t *p);
-static bool cg_age_confirmed(const cg_record_t *record,
-    const cg_settings_t *s);
 static uint32_t cg_accepted(const cg_record_t *record, size_t i);
 static cg_docs_t cg_documents_below(const cg_record_t *record,
     const cg_policies_t *p, cg_docs_t wanted);
@@ -374,7 +374,7 @@ cg_decide_inside(cg_decision_t *d, cg_trace_t *t, const cg_facts_t *f,
 
     } else {
         cg_note(t, CG_STEP_STORE, failed);
-        cg_decide_consent(d, t, record, s, p, now);
+        cg_decide_consent(d, t, f, record, s, p, now);
     }
 
     if (d->outcome == CG_PAGE || d->outcome == CG_AGE_PAGE) {
@@ -407,23 +407,23 @@ cg_decide_inside(cg_decision_t *d, cg_trace_t *t, const cg_facts_t *f,
 /* Steps 5 to 7. */
 
 static void
-cg_decide_consent(cg_decision_t *d, cg_trace_t *t, const cg_record_t *record,
-    const cg_settings_t *s, const cg_policies_t *p, int64_t now)
+cg_decide_consent(cg_decision_t *d, cg_trace_t *t, const cg_facts_t *f,
+    const cg_record_t *record, const cg_settings_t *s, const cg_policies_t *p,
+    int64_t now)
 {
-    bool  minor, unconfirmed;
+    cg_age_e  age;
 
     d->missing = cg_documents_missing(record, p, s->documents, now);
 
-    minor = record != NULL && record->age_state == CG_AGE_MINOR;
-    unconfirmed = s->ask_age && !cg_age_confirmed(record, s);
-    cg_note(t, CG_STEP_AGE, minor || unconfirmed);
+    age = cg_decide_age(f, record, s, now);
+    cg_note(t, CG_STEP_AGE, age != CG_AGE_OK);
 
-    if (minor) {
+    if (age == CG_AGE_MINOR) {
         cg_end(d, CG_AGE_PAGE, CG_REASON_UNDER_AGE);
         return;
     }
 
-    if (unconfirmed) {
+    if (age == CG_AGE_NONE) {
         cg_end(d, CG_PAGE, CG_REASON_AGE_UNCONFIRMED);
         return;
     }
@@ -441,6 +441,21 @@ cg_decide_consent(cg_decision_t *d, cg_trace_t *t, const cg_record_t *record,
     if (d->behind != 0) {
         cg_end(d, CG_NOTICE, CG_REASON_NOTICE);
     }
+}
+
+
+/* Who has said to be a child is one, asked for here or not. */
+
+static cg_age_e
+cg_decide_age(const cg_facts_t *f, const cg_record_t *record,
+    const cg_settings_t *s, int64_t now)
+{
+    if (s->ask_age) {
+        return cg_age_standing(record, cg_min_age(f, s->ages, now));
+    }
+
+    return record != NULL && record->age_state == CG_AGE_MINOR ? CG_AGE_MINOR
+                                                               : CG_AGE_OK;
 }
 
 
@@ -540,14 +555,6 @@ cg_store_failed(const cg_facts_t *f, const cg_policies_t *p)
     }
 
     return p->ndocs > 0;
-}
-
-
-static bool
-cg_age_confirmed(const cg_record_t *record, const cg_settings_t *s)
-{
-    return record != NULL && record->age_state == CG_AGE_OK
-           && record->age >= s->min_age;
 }
 
 

@@ -7,7 +7,7 @@
 #define CG_DECIDE_H
 
 #include "cg_anonymizer.h"
-#include "cg_record.h"
+#include "cg_age.h"
 
 
 /* The order of each enum is the order of its table of names. */
@@ -125,7 +125,7 @@ typedef struct {
     bool            gate_unknown;       /* consent_unknown_country gate */
     bool            gate_anonymizer;    /* consent_anonymizer gate */
     bool            ask_age;
-    uint8_t         min_age;            /* years; of the visitor's country */
+    const cg_ages_t  *ages;             /* of the settings; or NULL */
     uint32_t        remember_days;      /* 0: off */
     cg_docs_t       documents;          /* that this location requires */
     cg_purposes_t   purposes;           /* that this location requires */
@@ -222,6 +222,13 @@ bool cg_decide_needs_record(const cg_facts_t *facts,
  */
 cg_docs_t cg_documents_missing(const cg_record_t *record,
     const cg_policies_t *policies, cg_docs_t wanted, int64_t now);
+
+/*
+ * The age to ask for, in years: that of the declared residence, else of the
+ * country by address. Without either it is the default.
+ */
+uint8_t cg_min_age(const cg_facts_t *facts, const cg_ages_t *ages,
+    int64_t now);
 
 /*
  * The purposes that count as granted: the necessary ones, those granted on

@@ -106,12 +106,26 @@ static const cg_record_t  below_edit = { .accepted = { 20, 9, 30 } };
 static const cg_record_t  behind_coming = { .accepted = { 20, 20, 20 } };
 static const cg_record_t  below_before = { .accepted = { 20, 20, 19 } };
 static const cg_record_t  behind_both = { .accepted = { 20, 10, 29 } };
+/* An age that holds everywhere. */
+
+#define AGES(n)  { .years = { [DE] = (n), [IS] = (n) }, .other = (n) }
+
+static const cg_ages_t  age_13 = AGES(13);
+static const cg_ages_t  age_14 = AGES(14);
+static const cg_ages_t  age_16 = AGES(16);
+static const cg_ages_t  age_17 = AGES(17);
+
 static const cg_record_t  minor = { ACCEPTED, .age_state = CG_AGE_MINOR,
                                     .age = 16 };
 static const cg_record_t  minor_new = { .age_state = CG_AGE_MINOR,
                                         .age = 16 };
 static const cg_record_t  aged_16 = { ACCEPTED, .age_state = CG_AGE_OK,
                                       .age = 16 };
+static const cg_record_t  aged_13 = { ACCEPTED, .age_state = CG_AGE_OK,
+                                      .age = 13 };
+static const cg_record_t  aged_13_in_DE = { ACCEPTED, .age = 13,
+                                            .age_state = CG_AGE_OK,
+                                            .residence = DE };
 static const cg_record_t  aged_new = { .age_state = CG_AGE_OK, .age = 16 };
 static const cg_record_t  lives_de = { .residence = DE };
 static const cg_record_t  lives_de_whole = { ACCEPTED, .residence = DE };
@@ -507,30 +521,42 @@ static const row_t  rows[] = {
     { "under age", { .country = DE, FOUND(minor) }, END(AGE_PAGE, UNDER_AGE),
       IN(ADDRESS) },
     { "under age, age asked for", { .country = DE, FOUND(minor) },
-      { .ask_age = true, .min_age = 13 }, END(AGE_PAGE, UNDER_AGE),
+      { .ask_age = true, .ages = &age_16 }, END(AGE_PAGE, UNDER_AGE),
       IN(ADDRESS) },
+    { "under age where more is asked", { .country = DE, FOUND(minor) },
+      { .ask_age = true, .ages = &age_17 }, END(AGE_PAGE, UNDER_AGE),
+      IN(ADDRESS) },
+    { "under age where less is asked", { .country = DE, FOUND(minor) },
+      { .ask_age = true, .ages = &age_13 }, END(PAGE, AGE_UNCONFIRMED),
+      IN(ADDRESS) },
+    { "age by law", { .country = IS, FOUND(aged_16) },
+      { .ask_age = true }, END(PASS, ACCEPTED), IN(ADDRESS) },
+    { "age of the residence", { .country = IS, FOUND(aged_13_in_DE) },
+      { .ask_age = true }, END(PAGE, AGE_UNCONFIRMED), IN(ADDRESS) },
+    { "age of the address", { .country = IS, FOUND(aged_13) },
+      { .ask_age = true }, END(PASS, ACCEPTED), IN(ADDRESS) },
     { "under age before missing", { .country = DE, FOUND(minor_new) },
       END(AGE_PAGE, UNDER_AGE), IN(ADDRESS), .missing = ALL_DOCS },
     { "under age, API", { .country = DE, API, FOUND(minor) },
       END(AGE_PAGE, UNDER_AGE), IN(ADDRESS) },
     { "age not asked for", { .country = DE, FOUND(whole) },
-      { .min_age = 16 }, END(PASS, ACCEPTED), IN(ADDRESS) },
+      { .ages = &age_16 }, END(PASS, ACCEPTED), IN(ADDRESS) },
     { "age unconfirmed", { .country = DE, FOUND(whole) },
-      { .ask_age = true, .min_age = 16 }, END(PAGE, AGE_UNCONFIRMED),
+      { .ask_age = true, .ages = &age_16 }, END(PAGE, AGE_UNCONFIRMED),
       IN(ADDRESS) },
     { "age unconfirmed, no record", { .country = DE, ABSENT },
-      { .ask_age = true, .min_age = 16 }, END(PAGE, AGE_UNCONFIRMED),
+      { .ask_age = true, .ages = &age_16 }, END(PAGE, AGE_UNCONFIRMED),
       IN(ADDRESS), .missing = ALL_DOCS },
     { "age unconfirmed, no subject", { .country = DE },
-      { .ask_age = true, .min_age = 16 }, END(PAGE, AGE_UNCONFIRMED),
+      { .ask_age = true, .ages = &age_16 }, END(PAGE, AGE_UNCONFIRMED),
       IN(ADDRESS), .missing = ALL_DOCS },
     { "age confirmed", { .country = DE, FOUND(aged_16) },
-      { .ask_age = true, .min_age = 16 }, END(PASS, ACCEPTED), IN(ADDRESS) },
+      { .ask_age = true, .ages = &age_16 }, END(PASS, ACCEPTED), IN(ADDRESS) },
     { "age confirmed where less was asked", { .country = DE, FOUND(aged_16) },
-      { .ask_age = true, .min_age = 17 }, END(PAGE, AGE_UNCONFIRMED),
+      { .ask_age = true, .ages = &age_17 }, END(PAGE, AGE_UNCONFIRMED),
       IN(ADDRESS) },
     { "age confirmed, then the documents", { .country = DE, FOUND(aged_new) },
-      { .ask_age = true, .min_age = 16 }, END(PAGE, MISSING), IN(ADDRESS),
+      { .ask_age = true, .ages = &age_16 }, END(PAGE, MISSING), IN(ADDRESS),
       .missing = ALL_DOCS },
 
     /* step 6 */
@@ -1081,6 +1107,8 @@ any_settings(cg_settings_t *s, uint32_t *x)
 {
     static const char *const  words[] = { "eea", "eea +GB -IS", "all",
                                           "all -US" };
+    static const cg_ages_t *const  ages[] = { NULL, &age_13, &age_14, &age_16,
+                                              &age_17 };
 
     memset(s, 0, sizeof(*s));
 
@@ -1089,7 +1117,7 @@ any_settings(cg_settings_t *s, uint32_t *x)
     s->gate_unknown = next(x) % 2;
     s->gate_anonymizer = next(x) % 2;
     s->ask_age = next(x) % 2;
-    s->min_age = 13 + next(x) % 4;
+    s->ages = ages[next(x) % N(ages)];
     s->remember_days = next(x) % 2 * 180;
     s->documents = next(x) % 2 ? 0xffff : next(x) & 7;
     s->purposes = next(x) % 2 ? next(x) & 7 : 0;

@@ -131,7 +131,6 @@ any_site(cg_settings_t *s, cg_policies_t *p, uint32_t *x)
     s->gate_unknown = next(x) % 2;
     s->gate_anonymizer = next(x) % 2;
     s->ask_age = next(x) % 2;
-    s->min_age = 13 + next(x) % 4;
     s->remember_days = next(x) % 2 * 180;
     s->documents = next(x) & 7;
     s->purposes = next(x) % 2 ? next(x) & 7 : 0;

@@ -415,7 +415,6 @@ what_is_pretended_is_decided(void **state)
     s.mode = CG_MODE_ON;
     s.closed = true;
     s.ask_age = true;
-    s.min_age = 16;
     s.documents = 3;
     s.purposes = 1;
     cg_territory_eea(&s.territory);
