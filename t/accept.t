@@ -49,7 +49,8 @@ subtest 'the state of nobody' => sub {
     is $r->header('Content-Type'), 'application/json', 'as JSON';
     is $r->header('Cache-Control'), 'no-store', 'and not stored';
     is_deeply [sort keys %$state], [sort qw(decision reason country source
-        documents missing purposes token)], 'has all members';
+        documents missing purposes gpc age residence token)],
+        'has all members';
     is_deeply [@$state{qw(decision reason country source)}],
         [qw(page missing DE address)], 'tells what a navigation would meet';
     is_deeply $state->{missing}, [qw(terms privacy cookies)], 'what is open';

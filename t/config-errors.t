@@ -153,6 +153,8 @@ wrong(location => 'consent_on_error', qw(on ignore ''));
 twice(location => 'consent_on_error open;');
 wrong(location => 'consent_refuse_status', qw(404 200 4030 403.0 abc ''));
 twice(location => 'consent_refuse_status 451;');
+wrong(location => 'consent_purpose_status', qw(404 200 2040 204.0 abc ''));
+twice(location => 'consent_purpose_status 204;');
 wrong(location => 'consent_explain', qw(yes 1 ON));
 twice(location => 'consent_explain on;');
 wrong(location => 'consent_country', qw(Germany XX D));
@@ -273,7 +275,7 @@ purpose(join('; consent_purpose ', map { "p$_" } 1 .. 17), '"p17"',
 
 # Pages and cookies.
 
-for my $directive (qw(consent_page consent_age_page)) {
+for my $directive (qw(consent_page consent_age_page consent_choices_page)) {
     wrong(page => $directive, 'policy', '//x.example', 'https://x.example/',
         '/a?b', '/a%2fb', "'/a b'", '/a#b', "''", '/a//b', '$arg_page');
 
@@ -282,6 +284,21 @@ for my $directive (qw(consent_page consent_age_page)) {
         . 'a' x 2048 . ';' }, 'invalid value "/aaa');
     twice(page => "$directive /a;");
 }
+
+refused("$_ without a store", { store => '', page => "$_ /x;", gate => '' },
+    '"consent_store"', qq{"$_"}) for qw(consent_age_page consent_choices_page);
+
+wrong(server => 'consent_ask_age', qw(yes ON1 1 ''));
+twice(server => 'consent_ask_age off;');
+refused('consent_ask_age without a page for the young',
+    { server => 'consent_ask_age on;' }, '"consent_age_page"',
+    '"consent_ask_age"');
+wrong(server => 'consent_age', 'DE=16,FR=15', qw(16 DE DE= DE=0 DE=100 DE=x *
+    *=0 **=16 A1=16 XX=16 DEU=16 ''));
+refused('consent_age DE=16 FR', { server => 'consent_age DE=16 FR;' },
+    'consent_age', '"FR"');
+is emerg_lines(server => 'consent_age *=16 DE=16 EL=15; consent_age uk=13;'),
+    'accepted', 'ages of countries';
 
 wrong(server => 'consent_visitor_cookie', 'a=b', "'a b'", "'a;b'", "''",
     'x' x 65);

@@ -16,6 +16,7 @@
 
 static ngx_int_t ngx_http_consent_html(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_uint_t status, ngx_str_t *link);
+static ngx_int_t ngx_http_consent_nothing(ngx_http_request_t *r);
 static ngx_int_t ngx_http_consent_page_link(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_str_t *link);
 
@@ -175,8 +176,14 @@ ngx_http_consent_page_link(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
 
     scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
 
-    page = (ctx->decision.outcome == CG_AGE_PAGE && scf->age_page.len)
-           ? &scf->age_page : &scf->page;
+    page = &scf->page;
+
+    if (ctx->decision.outcome == CG_AGE_PAGE && scf->age_page.len) {
+        page = &scf->age_page;
+
+    } else if (ctx->decision.outcome == CG_REFUSE && scf->choices_page.len) {
+        page = &scf->choices_page;
+    }
 
     back = (ctx->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))
            ? ngx_http_consent_cstr(&r->unparsed_uri) : cg_str("/");
@@ -264,6 +271,11 @@ ngx_http_consent_html(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
         title = "You have not allowed this";
         text = "This part of the site needs a purpose that you have not "
                "agreed to.";
+        break;
+
+    case CG_AGE_PAGE:
+        title = "You have told us that you are too young";
+        text = "Before this can be done a parent or guardian has to help you.";
         break;
 
     case CG_UNAVAILABLE:
@@ -377,6 +389,12 @@ ngx_http_consent_gate_problem(ngx_http_request_t *r,
                  "granted.";
         break;
 
+    case CG_AGE_PAGE:
+        type = "consent-required";
+        title = "Consent is required";
+        detail = "The visitor is under the age at which to consent alone.";
+        break;
+
     case CG_UNAVAILABLE:
         type = "unavailable";
         title = "Consent cannot be checked";
@@ -394,6 +412,19 @@ ngx_http_consent_gate_problem(ngx_http_request_t *r,
 }
 
 
+/* An answer that a script or an image can do without. */
+
+static ngx_int_t
+ngx_http_consent_nothing(ngx_http_request_t *r)
+{
+    ngx_str_t  empty;
+
+    ngx_str_null(&empty);
+
+    return ngx_http_consent_send(r, NGX_HTTP_NO_CONTENT, "", &empty);
+}
+
+
 /* The answer is ours alone: it is sent and finalized here. */
 
 ngx_int_t
@@ -402,9 +433,13 @@ ngx_http_consent_answer(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
 {
     ngx_int_t                     rc;
     ngx_str_t                     link;
+    ngx_uint_t                    status;
     ngx_http_consent_loc_conf_t  *lcf;
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_consent_gate_module);
+
+    status = ctx->decision.outcome == CG_REFUSE && lcf->purpose_status
+             ? lcf->purpose_status : lcf->refuse_status;
 
     /* as ngx_http_special_response_handler(): ask for no body to discard */
 
@@ -438,11 +473,15 @@ ngx_http_consent_answer(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
         break;
 
     case CG_ACTION_HTML:
-        rc = ngx_http_consent_html(r, ctx, lcf->refuse_status, &link);
+        rc = status == NGX_HTTP_NO_CONTENT
+             ? ngx_http_consent_nothing(r)
+             : ngx_http_consent_html(r, ctx, status, &link);
         break;
 
     case CG_ACTION_PROBLEM:
-        rc = ngx_http_consent_gate_problem(r, ctx, lcf->refuse_status);
+        rc = status == NGX_HTTP_NO_CONTENT
+             ? ngx_http_consent_nothing(r)
+             : ngx_http_consent_gate_problem(r, ctx, status);
         break;
 
     case CG_ACTION_HTML_UNAVAILABLE:

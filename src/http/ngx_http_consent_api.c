@@ -25,6 +25,8 @@ static ngx_int_t ngx_http_consent_state(ngx_http_request_t *r,
 static void ngx_http_consent_state_documents(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, const cg_policies_t *policies,
     cg_out_t *out);
+static void ngx_http_consent_state_age(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, cg_out_t *out);
 static void ngx_http_consent_state_names(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, cg_docs_t missing, cg_out_t *out);
 
@@ -45,6 +47,12 @@ static ngx_http_consent_route_t  ngx_http_consent_routes[] = {
     { ngx_string("decline"), NGX_HTTP_CONSENT_CHANGES, CG_EVENT_DECLINE },
 
     { ngx_string("withdraw"), NGX_HTTP_CONSENT_CHANGES, CG_EVENT_WITHDRAW },
+
+    { ngx_string("purposes"), NGX_HTTP_CONSENT_CHANGES, CG_EVENT_PURPOSES },
+
+    { ngx_string("residence"), NGX_HTTP_CONSENT_CHANGES, CG_EVENT_RESIDENCE },
+
+    { ngx_string("age"), NGX_HTTP_CONSENT_CHANGES, CG_EVENT_AGE },
 
     { ngx_string("erase"), NGX_HTTP_CONSENT_CHANGES, CG_EVENT_ERASE },
 
@@ -342,13 +350,57 @@ ngx_http_consent_state_names(ngx_http_request_t *r,
                                            : cg_str(":false"));
     }
 
-    cg_out_str(out, cg_str("},\"token\":"));
+    cg_out_str(out, ngx_http_consent_gpc(ctx) ? cg_str("},\"gpc\":true")
+                                              : cg_str("},\"gpc\":false"));
+
+    ngx_http_consent_state_age(r, ctx, out);
+
+    cg_out_str(out, cg_str(",\"token\":"));
 
     if (ngx_http_consent_form_token(r, ctx, ngx_http_consent_asked(r, ctx),
                                     &token)
         == NGX_OK)
     {
         cg_out_json(out, ngx_http_consent_cstr(&token));
+
+    } else {
+        cg_out_str(out, cg_str("null"));
+    }
+}
+
+
+/* The age asked for, what is known of it, and the declared residence. */
+
+static void
+ngx_http_consent_state_age(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
+    cg_out_t *out)
+{
+    size_t              n;
+    uint8_t             years, code[2];
+    const cg_record_t  *record;
+
+    years = ngx_http_consent_min_age(r, ctx);
+
+    cg_out_str(out, cg_str(",\"age\":"));
+
+    if (years) {
+        cg_out_str(out, cg_str("{\"asked\":"));
+        cg_out_uint(out, years);
+        cg_out_str(out, cg_str(",\"state\":"));
+        cg_out_json(out, ngx_http_consent_age_state(r, ctx));
+        cg_out_str(out, cg_str("}"));
+
+    } else {
+        cg_out_str(out, cg_str("null"));
+    }
+
+    record = ngx_http_consent_answers(ctx);
+    n = record ? cg_country_code(record->residence, code) : 0;
+
+    cg_out_str(out, cg_str(",\"residence\":"));
+
+    if (n) {
+        cg_out_json(out, (cg_str_t) { n, code });
 
     } else {
         cg_out_str(out, cg_str("null"));

@@ -7,8 +7,16 @@
 #include "ngx_http_consent_post.h"
 
 
+static ngx_http_consent_failure_e ngx_http_consent_check_age(
+    ngx_http_consent_ctx_t *ctx);
+static ngx_http_consent_failure_e ngx_http_consent_check_purposes(
+    ngx_http_consent_ctx_t *ctx);
+static ngx_http_consent_failure_e ngx_http_consent_check_residence(
+    ngx_http_consent_ctx_t *ctx);
 static ngx_http_consent_failure_e ngx_http_consent_check_answer(
     ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx);
+static cg_purposes_t ngx_http_consent_optional(ngx_http_consent_ctx_t *ctx);
+static void ngx_http_consent_fill_age(ngx_http_consent_ctx_t *ctx);
 static ngx_uint_t ngx_http_consent_shown_is_current(ngx_http_request_t *r,
     ngx_http_consent_change_t *change);
 static void ngx_http_consent_apply_answers(const ngx_consent_write_t *write,
@@ -19,11 +27,29 @@ ngx_http_consent_failure_e
 ngx_http_consent_check_change(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx)
 {
+    ngx_http_consent_failure_e  failure;
+
     switch (ctx->change->what) {
 
     case CG_EVENT_ACCEPT:
+        failure = ngx_http_consent_check_age(ctx);
+
+        return failure || ctx->change->what != CG_EVENT_ACCEPT
+               ? failure : ngx_http_consent_check_answer(r, ctx);
+
     case CG_EVENT_DECLINE:
         return ngx_http_consent_check_answer(r, ctx);
+
+    case CG_EVENT_PURPOSES:
+        return ngx_http_consent_check_purposes(ctx);
+
+    case CG_EVENT_RESIDENCE:
+        return ngx_http_consent_check_residence(ctx);
+
+    case CG_EVENT_AGE:
+        return ctx->change->token.age == 0 ? NGX_HTTP_CONSENT_NOT_SHOWN
+               : ctx->change->post.age_state == CG_AGE_NONE
+                 ? NGX_HTTP_CONSENT_NO_AGE : NGX_HTTP_CONSENT_NO_FAILURE;
 
     default:
 
@@ -31,6 +57,106 @@ ngx_http_consent_check_change(ngx_http_request_t *r,
 
         return NGX_HTTP_CONSENT_NO_FAILURE;
     }
+}
+
+
+/*
+ * Nobody accepts whose age is asked for and not known. Who says to be younger
+ * has said no more than that, whatever else the form holds.
+ */
+
+static ngx_http_consent_failure_e
+ngx_http_consent_check_age(ngx_http_consent_ctx_t *ctx)
+{
+    cg_age_e                    age;
+    ngx_http_consent_post_t    *post;
+    ngx_http_consent_change_t  *change;
+
+    change = ctx->change;
+    post = &change->post;
+
+    if (change->token.age == 0) {
+        post->age_state = CG_AGE_NONE;
+        return NGX_HTTP_CONSENT_NO_FAILURE;
+    }
+
+    age = cg_age_standing(ngx_http_consent_record(ctx), change->token.age);
+
+    if (post->age_state == CG_AGE_NONE) {
+        return age == CG_AGE_OK ? NGX_HTTP_CONSENT_NO_FAILURE
+               : age == CG_AGE_MINOR ? NGX_HTTP_CONSENT_UNDER_AGE
+               : NGX_HTTP_CONSENT_NO_AGE;
+    }
+
+    if (post->age_state == CG_AGE_MINOR
+        || (post->documents == 0 && post->purposes == 0
+            && change->token.nshown == 0))
+    {
+        change->what = CG_EVENT_AGE;
+        post->documents = 0;
+        post->purposes = 0;
+    }
+
+    return NGX_HTTP_CONSENT_NO_FAILURE;
+}
+
+
+/* A child cannot grant; to refuse is everybody's. */
+
+static ngx_http_consent_failure_e
+ngx_http_consent_check_purposes(ngx_http_consent_ctx_t *ctx)
+{
+    const cg_record_t        *record;
+    ngx_http_consent_post_t  *post;
+
+    post = &ctx->change->post;
+    post->documents = 0;
+
+    if (post->unknown) {
+        return NGX_HTTP_CONSENT_NOT_SHOWN;
+    }
+
+    record = ngx_http_consent_record(ctx);
+
+    if (record && record->age_state == CG_AGE_MINOR
+        && (post->purposes & ngx_http_consent_optional(ctx)))
+    {
+        return NGX_HTTP_CONSENT_UNDER_AGE;
+    }
+
+    return NGX_HTTP_CONSENT_NO_FAILURE;
+}
+
+
+/* A country, and none of the codes that stand for several. */
+
+static ngx_http_consent_failure_e
+ngx_http_consent_check_residence(ngx_http_consent_ctx_t *ctx)
+{
+    cg_cc_t                    cc;
+    ngx_http_consent_post_t   *post;
+
+    post = &ctx->change->post;
+
+    if (!post->resides) {
+        return NGX_HTTP_CONSENT_NO_COUNTRY;
+    }
+
+    if (post->residence.len == 0) {
+        return NGX_HTTP_CONSENT_NO_FAILURE;
+    }
+
+    cc = cg_country_setting(post->residence);
+
+    if (cc == CG_CC_UNKNOWN || cc >= CG_CC_ANONYMIZER
+        || cc == cg_cc("EU") || cc == cg_cc("AP"))
+    {
+        return NGX_HTTP_CONSENT_NO_COUNTRY;
+    }
+
+    ctx->change->write.residence = cc;
+
+    return NGX_HTTP_CONSENT_NO_FAILURE;
 }
 
 
@@ -110,10 +236,19 @@ ngx_http_consent_shown_is_current(ngx_http_request_t *r,
 }
 
 
+/* Purposes that can be granted and refused. */
+
+static cg_purposes_t
+ngx_http_consent_optional(ngx_http_consent_ctx_t *ctx)
+{
+    return (cg_purposes_t) ((1u << ctx->mcf->npurposes) - 1)
+           & ~ctx->mcf->store->necessary;
+}
+
+
 void
 ngx_http_consent_fill_write(ngx_http_consent_ctx_t *ctx)
 {
-    cg_purposes_t               optional;
     ngx_consent_write_t        *write;
     ngx_http_consent_change_t  *change;
 
@@ -126,15 +261,13 @@ ngx_http_consent_fill_write(ngx_http_consent_ctx_t *ctx)
     write->rev = change->token.rev;
     write->event = change->event;
 
-    optional = (cg_purposes_t) ((1u << ctx->mcf->npurposes) - 1)
-               & ~ctx->mcf->store->necessary;
-
     switch (change->what) {
 
     case CG_EVENT_ACCEPT:
         write->accept = change->post.documents;
         write->granted = change->post.purposes;
         write->answered = change->post.purposes;
+        ngx_http_consent_fill_age(ctx);
         break;
 
     case CG_EVENT_DECLINE:
@@ -146,7 +279,23 @@ ngx_http_consent_fill_write(ngx_http_consent_ctx_t *ctx)
         /* a no that is on record is one everywhere, and to all there is */
 
         write->what = NGX_CONSENT_WRITE_WITHDRAW;
-        write->answered = optional;
+        write->answered = ngx_http_consent_optional(ctx);
+        break;
+
+    case CG_EVENT_PURPOSES:
+
+        /* a box that is not ticked is not sent */
+
+        write->answered = ngx_http_consent_optional(ctx);
+        write->granted = change->post.purposes & write->answered;
+        break;
+
+    case CG_EVENT_RESIDENCE:
+        write->resides = 1;
+        break;
+
+    case CG_EVENT_AGE:
+        ngx_http_consent_fill_age(ctx);
         break;
 
     case CG_EVENT_ERASE:
@@ -160,6 +309,41 @@ ngx_http_consent_fill_write(ngx_http_consent_ctx_t *ctx)
 
     if (ctx->pretending && write->what == NGX_CONSENT_WRITE_SET) {
         ngx_http_consent_seed(ctx, write);
+    }
+}
+
+
+/*
+ * A higher age that was confirmed stands. What a child has granted is no
+ * consent, and is taken back.
+ */
+
+static void
+ngx_http_consent_fill_age(ngx_http_consent_ctx_t *ctx)
+{
+    const cg_record_t          *record;
+    ngx_consent_write_t        *write;
+    ngx_http_consent_change_t  *change;
+
+    change = ctx->change;
+    write = &change->write;
+
+    if (change->post.age_state == CG_AGE_NONE) {
+        return;
+    }
+
+    record = ngx_http_consent_record(ctx);
+
+    write->age_state = change->post.age_state;
+    write->age = change->token.age;
+
+    if (write->age_state == CG_AGE_MINOR) {
+        write->answered = record ? record->granted
+                                   & ngx_http_consent_optional(ctx) : 0;
+        write->granted = 0;
+
+    } else if (cg_age_standing(record, write->age) == CG_AGE_OK) {
+        write->age = record->age;
     }
 }
 

@@ -204,6 +204,35 @@ ngx_http_consent_uri(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+/* Ages of a level stand for themselves: none is taken from the one above. */
+
+char *
+ngx_http_consent_age(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_consent_srv_conf_t *scf = conf;
+
+    ngx_str_t   *value;
+    ngx_uint_t   i;
+
+    if (scf->ages == NULL) {
+        scf->ages = ngx_pcalloc(cf->pool, sizeof(cg_ages_t));
+        if (scf->ages == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+        if (!cg_age_word(scf->ages, ngx_http_consent_cstr(&value[i]))) {
+            return ngx_http_consent_invalid(cf, &value[i]);
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
 /*
  * A client writes its own cookies, arguments and headers: an account taken
  * from one of these is whatever the client says.

@@ -79,6 +79,56 @@ ngx_http_consent_locale(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
 
 
 /*
+ * Asked where the directive says so, and of who has said to be too young: a
+ * birthday comes for those, too.
+ */
+
+uint8_t
+ngx_http_consent_min_age(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
+{
+    const cg_record_t            *record;
+    ngx_http_consent_loc_conf_t  *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_consent_gate_module);
+
+    record = ngx_http_consent_record(ctx);
+
+    if (!lcf->settings.ask_age
+        && (record == NULL || record->age_state != CG_AGE_MINOR))
+    {
+        return 0;
+    }
+
+    return cg_min_age(&ctx->facts, lcf->settings.ages, ngx_time());
+}
+
+
+cg_str_t
+ngx_http_consent_age_state(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
+{
+    uint8_t  years;
+
+    years = ngx_http_consent_min_age(r, ctx);
+
+    if (years == 0) {
+        return cg_str("");
+    }
+
+    switch (cg_age_standing(ngx_http_consent_answers(ctx), years)) {
+
+    case CG_AGE_OK:
+        return cg_str("ok");
+
+    case CG_AGE_MINOR:
+        return cg_str("minor");
+
+    default:
+        return cg_str("unconfirmed");
+    }
+}
+
+
+/*
  * The token is for what this page shows: the documents that are open among
  * those asked for, as they are now, to this subject and its record.
  */
@@ -127,6 +177,7 @@ ngx_http_consent_form_token(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
     t.country = ctx->facts.country;
     t.source = ctx->would.source;
     t.reason = ctx->would.reason;
+    t.age = ngx_http_consent_min_age(r, ctx);
     t.realm_len = scf->realm.len;
     ngx_memcpy(t.realm, scf->realm.data, scf->realm.len);
     t.locale_len = ngx_http_consent_locale(r, ctx, t.locale);

@@ -48,6 +48,14 @@ static ngx_conf_enum_t  ngx_http_consent_refuse_values[] = {
 };
 
 
+static ngx_conf_enum_t  ngx_http_consent_purpose_status_values[] = {
+    { ngx_string("403"), 403 },
+    { ngx_string("451"), 451 },
+    { ngx_string("204"), 204 },
+    { ngx_null_string, 0 }
+};
+
+
 static ngx_command_t  ngx_http_consent_commands[] = {
 
     { ngx_string("consent_gate"),
@@ -197,6 +205,27 @@ static ngx_command_t  ngx_http_consent_commands[] = {
       offsetof(ngx_http_consent_srv_conf_t, age_page),
       NULL },
 
+    { ngx_string("consent_choices_page"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_http_consent_uri,
+      NGX_HTTP_SRV_CONF_OFFSET,
+      offsetof(ngx_http_consent_srv_conf_t, choices_page),
+      NULL },
+
+    { ngx_string("consent_ask_age"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_SRV_CONF_OFFSET,
+      offsetof(ngx_http_consent_srv_conf_t, ask_age),
+      NULL },
+
+    { ngx_string("consent_age"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_CONF_1MORE,
+      ngx_http_consent_age,
+      NGX_HTTP_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("consent_exempt"),
       NGX_HTTP_CONSENT_ANYWHERE|NGX_CONF_1MORE,
       ngx_http_consent_exempt,
@@ -224,6 +253,13 @@ static ngx_command_t  ngx_http_consent_commands[] = {
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_consent_loc_conf_t, refuse_status),
       &ngx_http_consent_refuse_values },
+
+    { ngx_string("consent_purpose_status"),
+      NGX_HTTP_CONSENT_ANYWHERE|NGX_CONF_TAKE1,
+      ngx_http_consent_enum,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_consent_loc_conf_t, purpose_status),
+      &ngx_http_consent_purpose_status_values },
 
     { ngx_string("consent_on_error"),
       NGX_HTTP_CONSENT_ANYWHERE|NGX_CONF_TAKE1,

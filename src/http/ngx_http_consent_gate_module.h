@@ -113,6 +113,10 @@ typedef struct {
     ngx_str_t                  realm;
     ngx_str_t                  page;
     ngx_str_t                  age_page;
+    ngx_str_t                  choices_page;
+
+    ngx_flag_t                 ask_age;
+    cg_ages_t                 *ages;            /* NULL: nothing is set */
 
     ngx_str_t                  cookie;          /* empty: by the default */
     time_t                     cookie_max_age;
@@ -138,6 +142,7 @@ typedef struct {
     time_t                     remember;        /* seconds, 0: off */
     ngx_uint_t                 closed;          /* 1: on_error closed */
     ngx_uint_t                 refuse_status;
+    ngx_uint_t                 purpose_status;  /* 0: as refuse_status */
 
     ngx_array_t               *exempt;          /* complex values */
     ngx_array_t               *exempt_uri;      /* ngx_str_t: patterns */
@@ -247,7 +252,7 @@ typedef struct {
     unsigned                      tcf:1;       /* the cookie is read */
     unsigned                      has_visitor:1;   /* a valid visitor id */
     unsigned                      gated:1;     /* subject by the gated cookie */
-    unsigned                      page:1;      /* our page or age page */
+    unsigned                      page:1;      /* one of our pages */
     unsigned                      page_headers:1;  /* sent with this answer */
     unsigned                      done:1;      /* a decision is there */
     unsigned                      pretending:1;    /* `record` is pretended */
@@ -281,6 +286,16 @@ static ngx_inline const cg_record_t *
 ngx_http_consent_record(const ngx_http_consent_ctx_t *ctx)
 {
     return ctx->facts.lookup == CG_LOOKUP_FOUND ? &ctx->record : NULL;
+}
+
+
+/* The same, or what a receipt says while the record cannot be read. */
+
+static ngx_inline const cg_record_t *
+ngx_http_consent_answers(const ngx_http_consent_ctx_t *ctx)
+{
+    return ctx->facts.lookup == CG_LOOKUP_FAILED
+           ? ctx->facts.receipt : ngx_http_consent_record(ctx);
 }
 
 
@@ -362,6 +377,8 @@ ngx_uint_t ngx_http_consent_off(ngx_str_t *value);
 /* The class of the request, cross-site and GPC: walks the headers once. */
 ngx_int_t ngx_http_consent_classify(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
+/* Whether the browser sends Sec-GPC: 1. */
+ngx_uint_t ngx_http_consent_gpc(ngx_http_consent_ctx_t *ctx);
 /* The headers, walked once. NULL when out of memory. */
 ngx_http_consent_headers_t *ngx_http_consent_headers(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
@@ -417,7 +434,7 @@ ngx_int_t ngx_http_consent_derive(ngx_http_request_t *r,
 
 /* ngx_http_consent_uri.c */
 
-/* Whether the client's URI is that of the page or age page. */
+/* Whether the client's URI is that of one of our pages. */
 ngx_uint_t ngx_http_consent_is_page(ngx_http_consent_srv_conf_t *scf,
     ngx_str_t *uri);
 /* The same of a request, for a location whose gate is off. */
@@ -574,6 +591,13 @@ ngx_int_t ngx_http_consent_document_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 
 
+/* ngx_http_consent_purpose_variables.c */
+
+/* $consent_purpose_NAME, $consent_purpose_NAME_FIELD */
+ngx_int_t ngx_http_consent_purpose_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+
+
 /* ngx_http_consent_form.c: what the page is about */
 
 /* The checked path to return to, from the query; "/" otherwise. */
@@ -584,6 +608,12 @@ cg_docs_t ngx_http_consent_asked(ngx_http_request_t *r,
 /* The language asked for. Returns its length. */
 size_t ngx_http_consent_locale(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, uint8_t locale[CG_MAX_LOCALE]);
+/* The age in years that the page asks for; 0: none. */
+uint8_t ngx_http_consent_min_age(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
+/* What is known of it: "ok", "minor", "unconfirmed"; empty: not asked. */
+cg_str_t ngx_http_consent_age_state(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
 /*
  * The form token for `asked`, made once. NGX_DECLINED: no subject, or no
  * answer is taken.
@@ -661,6 +691,7 @@ char *ngx_http_consent_purpose(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_consent_realm(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_consent_uri(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_consent_age(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_consent_visitor_cookie(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_consent_subject(ngx_conf_t *cf, ngx_command_t *cmd,

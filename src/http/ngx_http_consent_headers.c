@@ -155,3 +155,13 @@ ngx_http_consent_classify(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
 
     return NGX_OK;
 }
+
+
+/* A stranger's headers are not walked unless somebody wants to know. */
+
+ngx_uint_t
+ngx_http_consent_gpc(ngx_http_consent_ctx_t *ctx)
+{
+    return ngx_http_consent_classify(ctx->request, ctx) == NGX_OK
+           && ctx->facts.gpc;
+}

@@ -115,7 +115,9 @@ ngx_http_consent_create_srv_conf(ngx_conf_t *cf)
     /*
      * set by ngx_pcalloc():
      *
-     *     scf->realm, page, age_page, cookie, cookie_domain = { 0, NULL };
+     *     scf->realm, page, age_page, choices_page = { 0, NULL };
+     *     scf->cookie, cookie_domain = { 0, NULL };
+     *     scf->ages = NULL;
      */
 
     scf = ngx_pcalloc(cf->pool, sizeof(ngx_http_consent_srv_conf_t));
@@ -123,6 +125,7 @@ ngx_http_consent_create_srv_conf(ngx_conf_t *cf)
         return NULL;
     }
 
+    scf->ask_age = NGX_CONF_UNSET;
     scf->cookie_max_age = NGX_CONF_UNSET;
     scf->cookie_secure = NGX_CONF_UNSET_UINT;
 
@@ -136,11 +139,25 @@ ngx_http_consent_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_consent_srv_conf_t *prev = parent;
     ngx_http_consent_srv_conf_t *conf = child;
 
+    const char                    *page;
     ngx_http_consent_main_conf_t  *mcf;
 
     ngx_conf_merge_str_value(conf->realm, prev->realm, "default");
     ngx_conf_merge_str_value(conf->page, prev->page, "");
     ngx_conf_merge_str_value(conf->age_page, prev->age_page, "");
+    ngx_conf_merge_str_value(conf->choices_page, prev->choices_page, "");
+    ngx_conf_merge_value(conf->ask_age, prev->ask_age, 0);
+
+    if (conf->ages == NULL) {
+        conf->ages = prev->ages;
+    }
+
+    if (conf->ask_age && conf->age_page.len == 0) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "no \"consent_age_page\" for \"consent_ask_age\" "
+                      "directive");
+        return NGX_CONF_ERROR;
+    }
 
     /* the directive sets the four together */
 
@@ -155,13 +172,16 @@ ngx_http_consent_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_consent_gate_module);
 
-    if ((conf->page.len || conf->age_page.len)
-        && (mcf->store == NULL || mcf->keys == NULL))
+    page = conf->page.len ? "consent_page"
+           : conf->age_page.len ? "consent_age_page"
+           : conf->choices_page.len ? "consent_choices_page" : NULL;
+
+    if (page && (mcf->store == NULL || mcf->keys == NULL))
     {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "no \"%s\" for \"%s\" directive",
                       mcf->store ? "consent_key_file" : "consent_store",
-                      conf->page.len ? "consent_page" : "consent_age_page");
+                      page);
         return NGX_CONF_ERROR;
     }
 
@@ -205,6 +225,7 @@ ngx_http_consent_create_loc_conf(ngx_conf_t *cf)
     lcf->remember = NGX_CONF_UNSET;
     lcf->closed = NGX_CONF_UNSET_UINT;
     lcf->refuse_status = NGX_CONF_UNSET_UINT;
+    lcf->purpose_status = NGX_CONF_UNSET_UINT;
     lcf->exempt = NGX_CONF_UNSET_PTR;
     lcf->exempt_uri = NGX_CONF_UNSET_PTR;
     lcf->exempt_agent = NGX_CONF_UNSET_PTR;
@@ -221,7 +242,8 @@ ngx_http_consent_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_consent_loc_conf_t *prev = parent;
     ngx_http_consent_loc_conf_t *conf = child;
 
-    cg_settings_t  *s;
+    cg_settings_t                *s;
+    ngx_http_consent_srv_conf_t  *scf;
 
     if (conf->mode == NGX_CONF_UNSET_UINT) {
         conf->mode_value = prev->mode_value;
@@ -247,6 +269,7 @@ ngx_http_consent_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_uint_value(conf->closed, prev->closed, 0);
     ngx_conf_merge_uint_value(conf->refuse_status, prev->refuse_status,
                               NGX_HTTP_FORBIDDEN);
+    ngx_conf_merge_uint_value(conf->purpose_status, prev->purpose_status, 0);
     ngx_conf_merge_ptr_value(conf->exempt, prev->exempt, NULL);
     ngx_conf_merge_ptr_value(conf->exempt_uri, prev->exempt_uri, NULL);
     ngx_conf_merge_ptr_value(conf->exempt_agent, prev->exempt_agent, NULL);
@@ -267,6 +290,10 @@ ngx_http_consent_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     s->gate_unknown = conf->unknown_country;
     s->gate_anonymizer = conf->anonymizer;
     s->remember_days = (uint32_t) (conf->remember / 86400);
+
+    scf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_consent_gate_module);
+    s->ask_age = scf->ask_age;
+    s->ages = scf->ages;
 
     return ngx_http_consent_check(cf, conf);
 }

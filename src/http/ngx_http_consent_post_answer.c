@@ -49,6 +49,15 @@ static const ngx_http_consent_failure_t  ngx_http_consent_failures[] = {
     { 422, "not-shown", "An answer to what was not shown",
       "A document or purpose is not one that this token was made for." },
 
+    { 422, "age", "The age is not confirmed",
+      "Say \\\"yes\\\" or \\\"no\\\" to the age that the form asks for." },
+
+    { 403, "under-age", "The visitor is under age",
+      "A parent or guardian has to answer." },
+
+    { 422, "country", "Not a country",
+      "Send two letters of ISO 3166-1, or nothing." },
+
     { 503, "unavailable", "The answer could not be recorded",
       "The record of consents does not answer at the moment: send it again." }
 };
@@ -60,8 +69,11 @@ static ngx_int_t ngx_http_consent_send_result(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
 static ngx_int_t ngx_http_consent_see_other(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
+static ngx_str_t *ngx_http_consent_page_of(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
 static ngx_int_t ngx_http_consent_page_again(ngx_http_request_t *r,
-    ngx_http_consent_ctx_t *ctx, const ngx_http_consent_failure_t *f);
+    ngx_http_consent_ctx_t *ctx, ngx_str_t *page,
+    const ngx_http_consent_failure_t *f);
 
 
 ngx_int_t
@@ -150,7 +162,7 @@ ngx_http_consent_send_result(ngx_http_request_t *r,
 static ngx_int_t
 ngx_http_consent_see_other(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
 {
-    ngx_str_t                     location, args;
+    ngx_str_t                     location, args, *page;
     ngx_http_consent_change_t    *change;
     ngx_http_consent_srv_conf_t  *scf;
 
@@ -159,12 +171,15 @@ ngx_http_consent_see_other(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
 
     location = ngx_http_consent_nstr(change->post.back);
 
-    if (change->what == CG_EVENT_DECLINE && scf->page.len) {
+    page = change->what == CG_EVENT_DECLINE ? &scf->page
+           : change->write.age_state == CG_AGE_MINOR ? &scf->age_page : NULL;
+
+    if (page && page->len) {
 
         if (ngx_http_consent_page_args(r, ctx, change->post.back,
                                        change->shown, NULL, &args)
             != NGX_OK
-            || ngx_http_consent_page_uri(r, &scf->page, &args, &location)
+            || ngx_http_consent_page_uri(r, page, &args, &location)
                != NGX_OK)
         {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -179,10 +194,8 @@ ngx_int_t
 ngx_http_consent_fail(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
     ngx_http_consent_failure_e failure)
 {
-    ngx_http_consent_srv_conf_t       *scf;
+    ngx_str_t                         *page;
     const ngx_http_consent_failure_t  *f;
-
-    scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
 
     f = &ngx_http_consent_failures[failure];
 
@@ -195,10 +208,12 @@ ngx_http_consent_fail(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (scf->page.len && !ctx->change->post.json
+    page = ngx_http_consent_page_of(r, ctx);
+
+    if (page->len && !ctx->change->post.json
         && failure >= NGX_HTTP_CONSENT_CROSS_SITE)
     {
-        return ngx_http_consent_page_again(r, ctx, f);
+        return ngx_http_consent_page_again(r, ctx, page, f);
     }
 
     return ngx_http_consent_api_problem(r, f->status, f->type, f->title,
@@ -210,6 +225,30 @@ ngx_http_consent_fail(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
 }
 
 
+/* The page whose form it was, as far as one can tell. */
+
+static ngx_str_t *
+ngx_http_consent_page_of(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
+{
+    ngx_http_consent_srv_conf_t  *scf;
+
+    scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
+
+    switch (ctx->change->what) {
+
+    case CG_EVENT_WITHDRAW:
+    case CG_EVENT_PURPOSES:
+    case CG_EVENT_RESIDENCE:
+    case CG_EVENT_ERASE:
+        return scf->choices_page.len ? &scf->choices_page : &scf->page;
+
+    default:
+        return ctx->would.outcome == CG_AGE_PAGE && scf->age_page.len
+               ? &scf->age_page : &scf->page;
+    }
+}
+
+
 /*
  * The page once more, with the status of the failure, as an error page: it
  * reads problem= and shows what is in force now.
@@ -217,13 +256,12 @@ ngx_http_consent_fail(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
 
 static ngx_int_t
 ngx_http_consent_page_again(ngx_http_request_t *r,
-    ngx_http_consent_ctx_t *ctx, const ngx_http_consent_failure_t *f)
+    ngx_http_consent_ctx_t *ctx, ngx_str_t *page,
+    const ngx_http_consent_failure_t *f)
 {
-    ngx_str_t                     args;
-    ngx_http_consent_change_t    *change;
-    ngx_http_consent_srv_conf_t  *scf;
+    ngx_str_t                   args;
+    ngx_http_consent_change_t  *change;
 
-    scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
     change = ctx->change;
 
     if (ngx_http_consent_page_args(r, ctx, change->post.back, change->shown,
@@ -239,5 +277,5 @@ ngx_http_consent_page_again(ngx_http_request_t *r,
     r->method = NGX_HTTP_GET;
     ngx_str_set(&r->method_name, "GET");
 
-    return ngx_http_internal_redirect(r, &scf->page, &args);
+    return ngx_http_internal_redirect(r, page, &args);
 }

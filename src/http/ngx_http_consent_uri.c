@@ -13,7 +13,8 @@ ngx_uint_t
 ngx_http_consent_is_page(ngx_http_consent_srv_conf_t *scf, ngx_str_t *uri)
 {
     return ngx_http_consent_uri_is(&scf->page, uri)
-           || ngx_http_consent_uri_is(&scf->age_page, uri);
+           || ngx_http_consent_uri_is(&scf->age_page, uri)
+           || ngx_http_consent_uri_is(&scf->choices_page, uri);
 }
 
 
@@ -47,7 +48,9 @@ ngx_http_consent_serves_page(ngx_http_request_t *r)
 
     scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
 
-    if (scf->page.len == 0 && scf->age_page.len == 0) {
+    if (scf->page.len == 0 && scf->age_page.len == 0
+        && scf->choices_page.len == 0)
+    {
         return 0;
     }
 

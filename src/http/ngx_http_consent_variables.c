@@ -40,6 +40,15 @@ static void ngx_http_consent_v_missing(ngx_http_request_t *r,
 static void ngx_http_consent_v_purposes(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_http_consent_main_conf_t *mcf,
     cg_out_t *out);
+static void ngx_http_consent_v_min_age(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_http_consent_main_conf_t *mcf,
+    cg_out_t *out);
+static void ngx_http_consent_v_age_state(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_http_consent_main_conf_t *mcf,
+    cg_out_t *out);
+static void ngx_http_consent_v_residence(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_http_consent_main_conf_t *mcf,
+    cg_out_t *out);
 static void ngx_http_consent_v_cache(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_http_consent_main_conf_t *mcf,
     cg_out_t *out);
@@ -50,8 +59,6 @@ static void ngx_http_consent_v_locale(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_http_consent_main_conf_t *mcf,
     cg_out_t *out);
 static ngx_int_t ngx_http_consent_token_variable(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, uintptr_t data);
-static ngx_int_t ngx_http_consent_purpose_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 
 
@@ -96,6 +103,18 @@ static ngx_http_variable_t  ngx_http_consent_vars[] = {
 
     { ngx_string("consent_purposes"), NULL, ngx_http_consent_variable,
       (uintptr_t) ngx_http_consent_v_purposes,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("consent_min_age"), NULL, ngx_http_consent_variable,
+      (uintptr_t) ngx_http_consent_v_min_age,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("consent_age_state"), NULL, ngx_http_consent_variable,
+      (uintptr_t) ngx_http_consent_v_age_state,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("consent_residence"), NULL, ngx_http_consent_variable,
+      (uintptr_t) ngx_http_consent_v_residence,
       NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("consent_cache"), NULL, ngx_http_consent_variable,
@@ -176,7 +195,10 @@ ngx_http_consent_find_variables(ngx_cycle_t *cycle,
 
         if (v[i].get_handler == ngx_http_consent_purpose_variable
             || v[i].get_handler == ngx_http_consent_document_variable
-            || v[i].data == (uintptr_t) ngx_http_consent_v_purposes)
+            || v[i].data == (uintptr_t) ngx_http_consent_v_purposes
+            || v[i].data == (uintptr_t) ngx_http_consent_v_min_age
+            || v[i].data == (uintptr_t) ngx_http_consent_v_age_state
+            || v[i].data == (uintptr_t) ngx_http_consent_v_residence)
         {
             mcf->record_variables = 1;
         }
@@ -377,6 +399,52 @@ ngx_http_consent_v_purposes(ngx_http_request_t *r,
 }
 
 
+/* Asked for here or not: in which country a child is one. */
+
+static void
+ngx_http_consent_v_min_age(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
+    ngx_http_consent_main_conf_t *mcf, cg_out_t *out)
+{
+    ngx_http_consent_loc_conf_t  *lcf;
+
+    if (ctx && ctx->done && ctx->mode != CG_MODE_OFF) {
+        lcf = ngx_http_get_module_loc_conf(r->main,
+                                           ngx_http_consent_gate_module);
+
+        cg_out_uint(out, cg_min_age(&ctx->facts, lcf->settings.ages,
+                                    ngx_time()));
+    }
+}
+
+
+static void
+ngx_http_consent_v_age_state(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_http_consent_main_conf_t *mcf,
+    cg_out_t *out)
+{
+    if (ctx && ctx->done && ctx->mode != CG_MODE_OFF) {
+        cg_out_str(out, ngx_http_consent_age_state(r->main, ctx));
+    }
+}
+
+
+static void
+ngx_http_consent_v_residence(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_http_consent_main_conf_t *mcf,
+    cg_out_t *out)
+{
+    size_t              n;
+    uint8_t             code[2];
+    const cg_record_t  *record;
+
+    record = ctx && ctx->done ? ngx_http_consent_answers(ctx) : NULL;
+
+    n = record ? cg_country_code(record->residence, code) : 0;
+
+    cg_out_bytes(out, code, n);
+}
+
+
 static void
 ngx_http_consent_v_cache(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
     ngx_http_consent_main_conf_t *mcf, cg_out_t *out)
@@ -429,45 +497,6 @@ ngx_http_consent_token_variable(ngx_http_request_t *r,
 
     v->len = token.len;
     v->data = token.data ? token.data : (u_char *) "";
-    v->valid = 1;
-    v->no_cacheable = 0;
-    v->not_found = 0;
-
-    return NGX_OK;
-}
-
-
-/* $consent_purpose_NAME: 1 or 0. */
-
-static ngx_int_t
-ngx_http_consent_purpose_variable(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, uintptr_t data)
-{
-    ngx_str_t *name = (ngx_str_t *) data;
-
-    cg_str_t                       s;
-    ngx_int_t                      i;
-    ngx_http_consent_ctx_t        *ctx;
-    ngx_http_consent_main_conf_t  *mcf;
-
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
-
-    s.data = name->data + sizeof("consent_purpose_") - 1;
-    s.len = name->len - (sizeof("consent_purpose_") - 1);
-
-    i = ngx_http_consent_find_purpose(mcf, s);
-
-    if (i == NGX_ERROR) {
-        v->not_found = 1;
-        return NGX_OK;
-    }
-
-    ctx = ngx_http_consent_get_ctx(r);
-
-    v->data = (u_char *) (ctx && ctx->done
-                          && (ngx_http_consent_granted(r, ctx) & (1 << i))
-                          ? "1" : "0");
-    v->len = 1;
     v->valid = 1;
     v->no_cacheable = 0;
     v->not_found = 0;
