@@ -375,7 +375,9 @@ ngx_consent_conn_overdue(ngx_consent_conn_t *conn, ngx_uint_t n)
     case NGX_CONSENT_CONN_TLS:
         if (ngx_consent_past(conn->until)) {
             return ngx_consent_fault(conn, NGX_CONSENT_FAULT_HANDSHAKE, 0,
-                                     "no answer to the TLS handshake in time");
+                                     "no answer to the TLS handshake in time: "
+                                     "the server is slow, or its port has no "
+                                     "TLS");
         }
 
         return NGX_OK;
