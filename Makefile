@@ -36,7 +36,7 @@ dirs   := core geo store cache http
 srcs   := $(sort $(wildcard $(dirs:%=src/%/*.c)))
 hdrs   := $(sort $(wildcard $(dirs:%=src/%/*.h)))
 plain  := $(sort $(wildcard src/core/*.c src/geo/cg_*.c src/cache/cg_*.c))
-alone  := $(plain) src/store/ngx_consent_reply.c
+alone  := $(plain) src/store/ngx_consent_reply.c src/store/ngx_consent_slots.c
 ctl    := $(sort $(wildcard src/ctl/*.c))
 units  := $(patsubst t/unit/%.c,%,$(sort $(wildcard t/unit/test_*.c)))
 fuzzes := $(patsubst t/fuzz/%.c,%,$(sort $(wildcard t/fuzz/fuzz_*.c)))

@@ -402,7 +402,23 @@ tls_setting("tls_certificate $_; tls_certificate_key %%CERTKEY%%",
     qr/"tls_certificate \S+" in "consent_store" cannot be used/)
     for '%%DIR%%/none.crt', '%%CERTKEY%%', '%%KEYS%%';
 
-setting_values('topology', qw(cluster sentinel ring ''));
+setting_values('topology', qw(ring sentinel Cluster ''));
+setting('topology single; topology cluster', 'topology', 'duplicate');
+setting('topology cluster c', 'topology', 'cluster', 'no other value');
+setting('topology sentinel a b', '"topology"', 'number of arguments');
+setting("topology sentinel ''", 'topology', 'needs the name of the master');
+setting('topology cluster; database 1', qr/"database 1"/,
+    '"topology cluster"');
+setting('username a; password_file %%DIR%%/password; sentinel_username s',
+    qr/"sentinel_username s" without "sentinel_password_file"/);
+setting('sentinel_password_file %%DIR%%/password',
+    '"sentinel_password_file"', '"topology sentinel"');
+setting("topology sentinel m; sentinel_password_file $_->[0]",
+    'sentinel_password_file', $_->[1])
+    for ['%%DIR%%/none', '/none'], ['%%DIR%%/empty', 'empty'];
+refused('consent_store: a server too many', { store => 'consent_store { '
+    . join(' ', map { "server 127.0.0.1:$_;" } 1 .. 33)
+    . ' topology cluster; }' }, 'consent_store', '127.0.0.1:33');
 setting_values('username', "''", 'x' x 256);
 setting('username gate', 'username', 'gate', 'password_file');
 setting('username a; username b', 'username', 'duplicate');

@@ -10,11 +10,11 @@
 #include "cg_table.h"
 
 
-#define CG_TABLE_LAYOUT  0x63677402u    /* changes when the layout does */
+#define CG_TABLE_LAYOUT  0x63677403u    /* changes when the layout does */
 #define CG_TABLE_LINE    64             /* bytes of a cache line */
 #define CG_TABLE_SPINS   64             /* tries for a bucket in use */
 #define CG_TABLE_MARK    6              /* bytes of a tag in its bucket */
-#define CG_TABLE_REST    (CG_TAG_LEN - CG_TABLE_MARK)
+#define CG_TABLE_REST    9              /* and with its entry */
 #define CG_TABLE_MARK_MASK  UINT64_C(0xffffffffffff)
 #define CG_TABLE_SLOTS   (1u << 24)     /* at most: 24 bits in an entry */
 
@@ -42,6 +42,7 @@ typedef struct {
     uint16_t       eea_day;         /* days since 1970: until the year 2149 */
     uint16_t       place;
     uint8_t        rest[CG_TABLE_REST];
+    uint8_t        source;          /* whose feed tells of changes */
     uint32_t       accepted[];      /* 8 or 16 */
 } cg_entry_t;
 
@@ -57,6 +58,12 @@ typedef struct {
 _Static_assert(sizeof(cg_bucket_t) == CG_TABLE_LINE, "a line");
 _Static_assert(sizeof(cg_entry_t) + 8 * 4 == CG_TABLE_LINE, "a line");
 
+typedef struct {
+    uint32_t       alive;           /* ms: the feed was heard */
+    uint32_t       since;           /* ms: the feed is complete since */
+    uint32_t       feed;            /* 1: there is a feed */
+} cg_source_t;
+
 struct cg_table_s {
     uint32_t       layout;
     uint32_t       ndocs;           /* 8 or 16 */
@@ -65,9 +72,7 @@ struct cg_table_s {
     uint32_t       bucket_size;
     uint32_t       nbuckets;
     uint32_t       slot_mask;
-    uint32_t       alive;           /* ms: the feed was heard */
-    uint32_t       since;           /* ms: the feed is complete since */
-    uint32_t       feed;            /* 1: there is a feed */
+    cg_source_t    sources[CG_TABLE_SOURCES];
     /* on the next line: the slots, then the buckets */
 };
 
@@ -203,7 +208,8 @@ cg_table_entry(const cg_table_t *t, cg_bucket_t *b, unsigned way)
 
 /*
  * The first four bytes of a tag have chosen the bucket, the next six are its
- * mark there; zero is an empty place. A mark stands once in a bucket.
+ * mark there; zero is an empty place. A mark stands once in a bucket. Of the
+ * rest the last byte is not kept: 120 bits tell subjects apart as well.
  */
 
 static uint64_t
@@ -399,9 +405,11 @@ static cg_table_e
 cg_table_judge(const cg_table_t *t, const cg_entry_t *e, uint32_t now,
     const cg_table_age_t *age)
 {
-    uint32_t  old;
+    uint32_t            old;
+    const cg_source_t  *source;
 
     old = now - e->asked;
+    source = &t->sources[e->source];
 
     if (old > UINT32_MAX / 2) {
         old = 0;                    /* asked by a clock a little ahead */
@@ -414,10 +422,10 @@ cg_table_judge(const cg_table_t *t, const cg_entry_t *e, uint32_t now,
     }
 
     if (old >= age->ttl
-        || !cg_load(&t->feed)
-        || (int32_t) (now - cg_load_relaxed(&t->alive))
+        || !cg_load(&source->feed)
+        || (int32_t) (now - cg_load_relaxed(&source->alive))
            > (int32_t) age->silence
-        || (int32_t) (e->asked - cg_load_relaxed(&t->since)) <= 0)
+        || (int32_t) (e->asked - cg_load_relaxed(&source->since)) <= 0)
     {
         return CG_TABLE_STALE;
     }
@@ -546,8 +554,8 @@ cg_table_unused(cg_bucket_t *b, unsigned way)
 
 bool
 cg_table_put(cg_table_t *t, const uint8_t tag[CG_TAG_LEN],
-    const cg_pseudonym_t *p, uint32_t generation, uint32_t asked, pid_t self,
-    const cg_record_t *rec)
+    const cg_pseudonym_t *p, uint32_t generation, uint32_t asked,
+    uint8_t source, pid_t self, const cg_record_t *rec)
 {
     unsigned      way;
     uint32_t      slot;
@@ -578,6 +586,7 @@ cg_table_put(cg_table_t *t, const uint8_t tag[CG_TAG_LEN],
     e->asked = asked;
     e->generation = generation;
     e->slot_age = slot << 8;
+    e->source = source;
     cg_table_rest(tag, e->rest);
 
     if (rec) {
@@ -591,25 +600,29 @@ cg_table_put(cg_table_t *t, const uint8_t tag[CG_TAG_LEN],
 
 
 void
-cg_table_alive(cg_table_t *t, uint32_t now)
+cg_table_alive(cg_table_t *t, uint8_t source, uint32_t now)
 {
-    cg_store_relaxed(&t->alive, now);
+    cg_store_relaxed(&t->sources[source].alive, now);
 }
 
 
 void
-cg_table_since(cg_table_t *t, uint32_t now)
+cg_table_since(cg_table_t *t, uint8_t source, uint32_t now)
 {
-    cg_store_relaxed(&t->since, now);
-    cg_store_relaxed(&t->alive, now);
-    cg_store(&t->feed, 1);
+    cg_source_t  *s;
+
+    s = &t->sources[source];
+
+    cg_store_relaxed(&s->since, now);
+    cg_store_relaxed(&s->alive, now);
+    cg_store(&s->feed, 1);
 }
 
 
 void
-cg_table_deaf(cg_table_t *t)
+cg_table_deaf(cg_table_t *t, uint8_t source)
 {
-    cg_store(&t->feed, 0);
+    cg_store(&t->sources[source].feed, 0);
 }
 
 

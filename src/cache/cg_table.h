@@ -25,12 +25,17 @@
  * subject is one increment, which also kills a reply that is still under way.
  * A few others who share the slot are asked for once more.
  *
+ * A record comes from one of several sources (nodes of the store), each with a
+ * feed of its own that tells of changes: an entry is as good as the feed of
+ * the source that it came from. A subject is forgotten whichever tells of it.
+ *
  * Times are milliseconds of a monotonic clock that all processes share,
  * modulo 2^32 (49 days).
  */
 
-#define CG_TABLE_WAYS  8
-#define CG_TAG_LEN     16
+#define CG_TABLE_WAYS     8
+#define CG_TAG_LEN        16
+#define CG_TABLE_SOURCES  256
 
 typedef struct cg_table_s  cg_table_t;
 
@@ -74,26 +79,27 @@ cg_table_e cg_table_get(cg_table_t *t, const uint8_t tag[CG_TAG_LEN],
 uint32_t cg_table_generation(const cg_table_t *t, const cg_pseudonym_t *p);
 /*
  * Keeps what the store said (`rec` NULL: no record) to a question asked at
- * `asked`, when the subject had `generation`. Gives way when the bucket is in
- * use: it is only a cache. `self` is the process id. Returns false if nothing
- * was kept.
+ * `asked`, when the subject had `generation`; `source` (below
+ * CG_TABLE_SOURCES) is who answered. Gives way when the bucket is in use: it
+ * is only a cache. `self` is the process id. Returns false if nothing was
+ * kept.
  */
 bool cg_table_put(cg_table_t *t, const uint8_t tag[CG_TAG_LEN],
-    const cg_pseudonym_t *p, uint32_t generation, uint32_t asked, pid_t self,
-    const cg_record_t *rec);
+    const cg_pseudonym_t *p, uint32_t generation, uint32_t asked,
+    uint8_t source, pid_t self, const cg_record_t *rec);
 
 /* Forgets a subject, and whatever is being read about it. */
 void cg_table_forget(cg_table_t *t, const cg_pseudonym_t *p);
 
-/* The feed is heard at `now`: what it tells of is complete since `since`. */
-void cg_table_alive(cg_table_t *t, uint32_t now);
+/* A feed is heard at `now`: what it tells of is complete since `since`. */
+void cg_table_alive(cg_table_t *t, uint8_t source, uint32_t now);
 /*
- * The feed begins, or forgets everything, at `now`: what was asked for before
- * is stale at best.
+ * A feed begins, or forgets everything, at `now`: what its source was asked
+ * for before is stale at best.
  */
-void cg_table_since(cg_table_t *t, uint32_t now);
-/* The feed is gone: nothing is a hit until it is back. */
-void cg_table_deaf(cg_table_t *t);
+void cg_table_since(cg_table_t *t, uint8_t source, uint32_t now);
+/* A feed is gone: nothing of its source is a hit until it is back. */
+void cg_table_deaf(cg_table_t *t, uint8_t source);
 
 /* How many entries there can be. */
 size_t cg_table_capacity(const cg_table_t *t);

@@ -22,9 +22,9 @@ static char *ngx_http_consent_cache_zone(ngx_conf_t *cf,
 static char *ngx_http_consent_cache_time(ngx_conf_t *cf, ngx_str_t *param,
     size_t skip, uint32_t *ms);
 static void ngx_http_consent_feed_forget(void *data, const cg_pseudonym_t *p);
-static void ngx_http_consent_feed_begin(void *data);
-static void ngx_http_consent_feed_alive(void *data);
-static void ngx_http_consent_feed_lost(void *data);
+static void ngx_http_consent_feed_begin(void *data, uint8_t source);
+static void ngx_http_consent_feed_alive(void *data, uint8_t source);
+static void ngx_http_consent_feed_lost(void *data, uint8_t source);
 
 
 char *
@@ -168,7 +168,8 @@ ngx_http_consent_cache_init(ngx_conf_t *cf, ngx_http_consent_main_conf_t *mcf)
     ngx_consent_feed_handler_t  *feed;
 
     server = mcf->store->servers.elts;
-    len = mcf->store->prefix.len + server[0].name.len + NGX_INT_T_LEN + 8;
+    len = mcf->store->prefix.len + mcf->store->master.len + server[0].name.len
+          + 2 * NGX_INT_T_LEN + 8;
 
     for (i = 0; i < mcf->ndocs; i++) {
         len += mcf->docs[i].name.len + 1;
@@ -185,7 +186,8 @@ ngx_http_consent_cache_init(ngx_conf_t *cf, ngx_http_consent_main_conf_t *mcf)
         return NGX_ERROR;
     }
 
-    p = ngx_sprintf(start, "%V %ui %V ", &server[0].name,
+    p = ngx_sprintf(start, "%ui %V %V %ui %V ", mcf->store->topology,
+                    &mcf->store->master, &server[0].name,
                     mcf->store->database, &mcf->store->prefix);
 
     for (i = 0; i < mcf->ndocs; i++) {
@@ -252,28 +254,28 @@ ngx_http_consent_feed_forget(void *data, const cg_pseudonym_t *p)
 
 
 static void
-ngx_http_consent_feed_begin(void *data)
+ngx_http_consent_feed_begin(void *data, uint8_t source)
 {
     ngx_http_consent_main_conf_t *mcf = data;
 
-    cg_table_since(mcf->cache->table, ngx_consent_cache_now()
+    cg_table_since(mcf->cache->table, source, ngx_consent_cache_now()
                                       + NGX_HTTP_CONSENT_FEED_MARGIN);
 }
 
 
 static void
-ngx_http_consent_feed_alive(void *data)
+ngx_http_consent_feed_alive(void *data, uint8_t source)
 {
     ngx_http_consent_main_conf_t *mcf = data;
 
-    cg_table_alive(mcf->cache->table, ngx_consent_cache_now());
+    cg_table_alive(mcf->cache->table, source, ngx_consent_cache_now());
 }
 
 
 static void
-ngx_http_consent_feed_lost(void *data)
+ngx_http_consent_feed_lost(void *data, uint8_t source)
 {
     ngx_http_consent_main_conf_t *mcf = data;
 
-    cg_table_deaf(mcf->cache->table);
+    cg_table_deaf(mcf->cache->table, source);
 }

@@ -710,12 +710,18 @@ char *ngx_http_consent_override(ngx_conf_t *cf, ngx_command_t *cmd,
 
 /* ngx_http_consent_store_conf.c: the block consent_store */
 
-#define NGX_HTTP_CONSENT_REDIS_PORT  6379
+#define NGX_HTTP_CONSENT_REDIS_PORT     6379
+#define NGX_HTTP_CONSENT_SENTINEL_PORT  26379
 
 char *ngx_http_consent_store(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 /* ngx_http_consent_store_check.c: a line in the log, or NGX_CONF_OK */
 
+char *ngx_http_consent_store_servers(ngx_conf_t *cf,
+    ngx_consent_store_conf_t *conf);
+/* A setting that has a value and needs another one, if there is none. */
+ngx_uint_t ngx_http_consent_store_lone(ngx_conf_t *cf, const char *name,
+    ngx_str_t *value, const char *other);
 char *ngx_http_consent_store_tls(ngx_conf_t *cf,
     ngx_consent_store_conf_t *conf);
 /* When all of the http block is read. */

@@ -369,7 +369,7 @@ ngx_http_consent_landed(ngx_consent_call_t *call)
     if (call->status == NGX_CONSENT_STORE_OK) {
         (void) cg_table_put(cache->table, flight->tag,
                             &flight->subject.current, flight->generation,
-                            flight->asked, ngx_pid,
+                            flight->asked, call->source, ngx_pid,
                             call->found == CG_RECORD_OK ? &call->record
                                                         : NULL);
     }

@@ -8,8 +8,69 @@
 
 /* What the settings of consent_store are together. */
 
-static ngx_uint_t ngx_http_consent_store_lone(ngx_conf_t *cf, const char *name,
-    ngx_str_t *value, const char *other);
+/* How many there are, and where a port was left out. */
+
+char *
+ngx_http_consent_store_servers(ngx_conf_t *cf, ngx_consent_store_conf_t *conf)
+{
+    ngx_uint_t             i;
+    const char            *sentinel;
+    ngx_consent_server_t  *server;
+
+    ngx_conf_init_uint_value(conf->topology, NGX_CONSENT_SINGLE);
+
+    server = conf->servers.elts;
+
+    if (conf->topology == NGX_CONSENT_SINGLE && conf->servers.nelts > 1) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"server %V\" in \"consent_store\" is one server "
+                           "too many for \"topology single\"",
+                           &server[1].name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->topology == NGX_CONSENT_CLUSTER
+        && conf->database != NGX_CONF_UNSET_UINT && conf->database)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"database %ui\" in \"consent_store\" with "
+                           "\"topology cluster\", which has only database 0",
+                           conf->database);
+        return NGX_CONF_ERROR;
+    }
+
+    sentinel = (conf->topology == NGX_CONSENT_SENTINEL) ? NULL
+                                                        : "topology sentinel";
+
+    if (ngx_http_consent_store_lone(cf, "sentinel_username",
+                                    &conf->sentinel_username,
+                                    conf->sentinel_password.len
+                                    ? sentinel : "sentinel_password_file"))
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->sentinel_password.len && sentinel) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"sentinel_password_file\" without \"%s\" in "
+                           "\"consent_store\"", sentinel);
+        return NGX_CONF_ERROR;
+    }
+
+    for (i = 0; i < conf->servers.nelts; i++) {
+        if (!server[i].no_port || conf->topology != NGX_CONSENT_SENTINEL) {
+            continue;
+        }
+
+        server[i].port = NGX_HTTP_CONSENT_SENTINEL_PORT;
+
+        if (server[i].addr.sockaddr) {
+            ngx_inet_set_port(server[i].addr.sockaddr, server[i].port);
+        }
+    }
+
+    return NGX_CONF_OK;
+}
 
 
 /* What belongs together, and where TLS cannot be. */
@@ -60,7 +121,7 @@ ngx_http_consent_store_tls(ngx_conf_t *cf, ngx_consent_store_conf_t *conf)
 
 /* True if a setting has a value and the other one, which it needs, is not. */
 
-static ngx_uint_t
+ngx_uint_t
 ngx_http_consent_store_lone(ngx_conf_t *cf, const char *name,
     ngx_str_t *value, const char *other)
 {
@@ -107,7 +168,7 @@ ngx_http_consent_store_resolve(ngx_conf_t *cf, ngx_consent_store_conf_t *conf)
         ngx_memzero(&u, sizeof(ngx_url_t));
 
         u.url = server[i].name;
-        u.default_port = NGX_HTTP_CONSENT_REDIS_PORT;
+        u.default_port = server[i].port;
 
         if (ngx_parse_url(cf->pool, &u) != NGX_OK) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,

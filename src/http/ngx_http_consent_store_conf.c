@@ -52,7 +52,12 @@ static ngx_http_consent_setting_t  ngx_http_consent_settings[] = {
     { ngx_string("topology"), ngx_http_consent_store_topology, 0 },
     { ngx_string("username"), ngx_http_consent_store_str,
       ngx_http_consent_offset(username) },
-    { ngx_string("password_file"), ngx_http_consent_store_password, 0 },
+    { ngx_string("password_file"), ngx_http_consent_store_password,
+      ngx_http_consent_offset(password) },
+    { ngx_string("sentinel_username"), ngx_http_consent_store_str,
+      ngx_http_consent_offset(sentinel_username) },
+    { ngx_string("sentinel_password_file"), ngx_http_consent_store_password,
+      ngx_http_consent_offset(sentinel_password) },
     { ngx_string("database"), ngx_http_consent_store_number,
       ngx_http_consent_offset(database) },
     { ngx_string("prefix"), ngx_http_consent_store_prefix, 0 },
@@ -105,6 +110,7 @@ ngx_http_consent_store(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
+    store->topology = NGX_CONF_UNSET_UINT;
     store->database = NGX_CONF_UNSET_UINT;
     store->connect_timeout = NGX_CONF_UNSET_MSEC;
     store->timeout = NGX_CONF_UNSET_MSEC;
@@ -150,7 +156,12 @@ ngx_http_consent_store_setting(ngx_conf_t *cf, ngx_command_t *dummy,
             continue;
         }
 
-        if (cf->args->nelts != 2) {
+        /* a topology may have a name behind it, and looks after that */
+
+        if (cf->args->nelts != 2
+            && (cf->args->nelts != 3
+                || s->set != ngx_http_consent_store_topology))
+        {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "invalid number of arguments in \"%V\" of "
                                "\"consent_store\"", &value[0]);
@@ -183,8 +194,8 @@ ngx_http_consent_store_server(ngx_conf_t *cf, ngx_consent_store_conf_t *conf,
     ngx_url_t              u;
     ngx_consent_server_t  *server;
 
-    if (conf->servers.nelts) {
-        return "is one server too many for a single node";
+    if (conf->servers.nelts == NGX_CONSENT_MAX_SERVERS) {
+        return "is one server too many";
     }
 
     ngx_memzero(&u, sizeof(ngx_url_t));
@@ -207,6 +218,7 @@ ngx_http_consent_store_server(ngx_conf_t *cf, ngx_consent_store_conf_t *conf,
     server->name = u.url;
     server->host = u.host;
     server->port = u.port;
+    server->no_port = u.no_port;
 
     if (u.naddrs) {
         server->addr = u.addrs[0];
@@ -220,8 +232,38 @@ static char *
 ngx_http_consent_store_topology(ngx_conf_t *cf,
     ngx_consent_store_conf_t *conf, ngx_str_t *value, ngx_uint_t offset)
 {
-    return ngx_strcmp(value->data, "single") == 0 ? NGX_CONF_OK
-                                          : "is not a topology: \"single\"";
+    ngx_uint_t  nelts;
+
+    if (conf->topology != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    nelts = cf->args->nelts;
+
+    if (ngx_strcmp(value->data, "sentinel") == 0) {
+
+        if (nelts != 3 || value[1].len == 0 || value[1].len > 255) {
+            return "needs the name of the master behind it";
+        }
+
+        conf->topology = NGX_CONSENT_SENTINEL;
+        conf->master = value[1];
+
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strcmp(value->data, "single") == 0) {
+        conf->topology = NGX_CONSENT_SINGLE;
+
+    } else if (ngx_strcmp(value->data, "cluster") == 0) {
+        conf->topology = NGX_CONSENT_CLUSTER;
+
+    } else {
+        return "is not a topology: \"single\", \"sentinel\" and the name of "
+               "a master, or \"cluster\"";
+    }
+
+    return nelts == 2 ? NGX_CONF_OK : "takes no other value";
 }
 
 
@@ -288,10 +330,13 @@ ngx_http_consent_store_password(ngx_conf_t *cf,
     u_char           buf[NGX_HTTP_CONSENT_PASSWORD_SIZE];
     ssize_t          n;
     ngx_fd_t         fd;
-    ngx_str_t        path;
+    ngx_str_t        path, *name, *password;
     ngx_file_info_t  fi;
 
-    if (conf->password.data) {
+    name = value - 1;
+    password = (ngx_str_t *) ((u_char *) conf + offset);
+
+    if (password->data) {
         return "is duplicate";
     }
 
@@ -305,8 +350,8 @@ ngx_http_consent_store_password(ngx_conf_t *cf,
                        NGX_FILE_OPEN, 0);
     if (fd == NGX_INVALID_FILE) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           "\"password_file\" in \"consent_store\": "
-                           ngx_open_file_n " \"%V\" failed", &path);
+                           "\"%V\" in \"consent_store\": "
+                           ngx_open_file_n " \"%V\" failed", name, &path);
         return NGX_CONF_ERROR;
     }
 
@@ -314,8 +359,8 @@ ngx_http_consent_store_password(ngx_conf_t *cf,
         && (ngx_file_access(&fi) & S_IROTH))
     {
         ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
-                           "\"password_file\" in \"consent_store\": \"%V\" "
-                           "is readable by others", &path);
+                           "\"%V\" in \"consent_store\": \"%V\" is readable "
+                           "by others", name, &path);
     }
 
     rv = "cannot be read";
@@ -334,11 +379,11 @@ ngx_http_consent_store_password(ngx_conf_t *cf,
         rv = "is too long for a password";
 
     } else if (n > 0) {
-        conf->password.data = ngx_pnalloc(cf->pool, n);
+        password->data = ngx_pnalloc(cf->pool, n);
 
-        if (conf->password.data) {
-            ngx_memcpy(conf->password.data, buf, n);
-            conf->password.len = n;
+        if (password->data) {
+            ngx_memcpy(password->data, buf, n);
+            password->len = n;
             rv = NGX_CONF_OK;
         }
     }
@@ -480,10 +525,14 @@ ngx_http_consent_store_defaults(ngx_conf_t *cf, ngx_consent_store_conf_t *conf)
         return NGX_CONF_ERROR;
     }
 
-    if (conf->username.len && conf->password.len == 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"username %V\" without \"password_file\" in "
-                           "\"consent_store\"", &conf->username);
+    if (ngx_http_consent_store_lone(cf, "username", &conf->username,
+                                    conf->password.len ? NULL
+                                                       : "password_file"))
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_http_consent_store_servers(cf, conf) != NGX_CONF_OK) {
         return NGX_CONF_ERROR;
     }
 

@@ -48,8 +48,9 @@ ngx_consent_advice(ngx_consent_store_t *store,
         p = ngx_slprintf(p, last, ": grant it: ACL SETUSER %V", user);
         p = ngx_consent_advice_grant(store, text, p, last);
 
-    } else if (ngx_consent_reply_error(reply, "MOVED")
-               || ngx_consent_reply_error(reply, "CLUSTERDOWN"))
+    } else if (store->slots == NULL
+               && (ngx_consent_reply_error(reply, "MOVED")
+                   || ngx_consent_reply_error(reply, "CLUSTERDOWN")))
     {
         p = ngx_slprintf(p, last, ": set \"topology cluster\" in "
                          "\"consent_store\"");

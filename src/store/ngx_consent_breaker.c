@@ -13,6 +13,8 @@
  * changes the state writes the line.
  */
 
+static ngx_consent_breaker_t *ngx_consent_breaker_reuse(
+    ngx_consent_shared_t *sh, ngx_atomic_uint_t key);
 static void ngx_consent_breaker_down(ngx_consent_conn_t *conn);
 static void ngx_consent_breaker_line(ngx_consent_conn_t *conn,
     ngx_uint_t level);
@@ -31,20 +33,64 @@ ngx_consent_breaker_find(ngx_consent_shared_t *sh, ngx_str_t *name)
     key = ngx_crc32_long(name->data, name->len);
     key += (key == 0);
 
-    for (i = 0; i < NGX_CONSENT_MAX_NODES; i++) {
-        breaker = &sh->breakers[(key + i) % NGX_CONSENT_MAX_NODES];
+    breaker = NULL;
+
+    for (i = 0; i < NGX_CONSENT_ZONE_NODES; i++) {
+        breaker = &sh->breakers[(key + i) % NGX_CONSENT_ZONE_NODES];
 
         if (breaker->key == key
             || ngx_atomic_cmp_set(&breaker->key, 0, key)
             || breaker->key == key)
         {
-            return breaker;
+            break;
         }
     }
 
-    /* nodes came and went until the table was full: better shared than none */
+    if (i == NGX_CONSENT_ZONE_NODES) {
+        breaker = ngx_consent_breaker_reuse(sh, key);
+    }
 
-    return &sh->breakers[key % NGX_CONSENT_MAX_NODES];
+    breaker->used = ngx_current_msec | 1;
+
+    return breaker;
+}
+
+
+/*
+ * Nodes came and went until the table was full. The place of one that nobody
+ * has used for long; should there be none, better shared than none.
+ */
+
+static ngx_consent_breaker_t *
+ngx_consent_breaker_reuse(ngx_consent_shared_t *sh, ngx_atomic_uint_t key)
+{
+    ngx_uint_t              i;
+    ngx_atomic_uint_t       old;
+    ngx_consent_breaker_t  *breaker;
+
+    for (i = 0; i < NGX_CONSENT_ZONE_NODES; i++) {
+        breaker = &sh->breakers[(key + i) % NGX_CONSENT_ZONE_NODES];
+        old = breaker->key;
+
+        if (!ngx_consent_past(breaker->used + NGX_CONSENT_ZONE_UNUSED)
+            || !ngx_atomic_cmp_set(&breaker->key, old, key))
+        {
+            continue;
+        }
+
+        breaker->failures = 0;
+        breaker->open = 0;
+        breaker->probe = 0;
+        breaker->down_since = 0;
+        breaker->logged = 0;
+
+        ngx_memzero(&sh->feeds[breaker - sh->breakers],
+                    sizeof(ngx_consent_feed_shared_t));
+
+        return breaker;
+    }
+
+    return &sh->breakers[key % NGX_CONSENT_ZONE_NODES];
 }
 
 

@@ -88,7 +88,9 @@ ngx_consent_conn_connect(ngx_consent_conn_t *conn, ngx_uint_t wait)
     conn->retry = 0;
     conn->tried = ngx_current_msec;
     conn->until = ngx_current_msec
-                  + conn->node->store->conf->connect_timeout;
+                  + (conn->role->patience
+                     ? conn->role->patience
+                     : conn->node->store->conf->connect_timeout);
 
     if (conn->node->host.len == 0) {
         ngx_consent_conn_dial(conn);

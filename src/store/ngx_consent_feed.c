@@ -40,7 +40,8 @@ static const ngx_consent_conn_role_t  ngx_consent_feed_role = {
     .ready = ngx_consent_feed_subscribe,
     .message = ngx_consent_feed_message,
     .failed = ngx_consent_feed_failed,
-    .leave = ngx_consent_feed_leave
+    .leave = ngx_consent_feed_leave,
+    .data = 1
 };
 
 
@@ -54,7 +55,7 @@ ngx_consent_feed_start(ngx_consent_node_t *node)
     sh = node->store->zone->sh;
 
     feed->node = node;
-    feed->sh = &sh->feeds[node->breaker - sh->breakers];
+    feed->sh = &sh->feeds[node->source];
     feed->new_until = ngx_current_msec + NGX_CONSENT_FEED_NEW;
     feed->retry_at = ngx_current_msec;
 
@@ -233,7 +234,7 @@ ngx_consent_feed_begin(ngx_consent_feed_t *feed)
     handler = feed->node->store->conf->feed;
 
     if (handler) {
-        handler->begin(handler->data);
+        handler->begin(handler->data, feed->node->source);
     }
 
     feed->sh->heard = ngx_current_msec | 1;
@@ -293,7 +294,7 @@ ngx_consent_feed_alive(ngx_consent_feed_t *feed)
     handler = feed->node->store->conf->feed;
 
     if (handler) {
-        handler->alive(handler->data);
+        handler->alive(handler->data, feed->node->source);
     }
 
     return NGX_OK;
@@ -441,6 +442,6 @@ ngx_consent_feed_lost(ngx_consent_feed_t *feed)
     handler = feed->node->store->conf->feed;
 
     if (handler) {
-        handler->lost(handler->data);
+        handler->lost(handler->data, feed->node->source);
     }
 }

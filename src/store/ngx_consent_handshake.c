@@ -25,6 +25,7 @@ typedef enum {
 } ngx_consent_hello_e;
 
 
+static void ngx_consent_handshake_auth(ngx_consent_conn_t *conn);
 static void ngx_consent_handshake_ask(ngx_consent_conn_t *conn,
     ngx_consent_hello_e what, ngx_uint_t nwords, const char *word);
 static ngx_int_t ngx_consent_handshake_error(ngx_consent_conn_t *conn,
@@ -33,6 +34,8 @@ static void ngx_consent_handshake_without(ngx_consent_conn_t *conn,
     const ngx_consent_reply_t *reply);
 static ngx_int_t ngx_consent_handshake_mode(ngx_consent_conn_t *conn,
     const ngx_consent_reply_t *reply);
+static ngx_int_t ngx_consent_handshake_kind(ngx_consent_conn_t *conn,
+    cg_str_t mode);
 static ngx_int_t ngx_consent_handshake_role(ngx_consent_conn_t *conn,
     const ngx_consent_reply_t *reply);
 
@@ -49,21 +52,12 @@ ngx_consent_handshake_start(ngx_consent_conn_t *conn)
     conn->nasked = 0;
     conn->nanswered = 0;
 
-    if (conf->password.len) {
-        ngx_consent_handshake_ask(conn, NGX_CONSENT_HELLO_AUTH,
-                                  conf->username.len ? 3 : 2, "AUTH");
-
-        if (conf->username.len) {
-            ngx_consent_buf_bulk(b, conf->username.data, conf->username.len);
-        }
-
-        ngx_consent_buf_bulk(b, conf->password.data, conf->password.len);
-    }
+    ngx_consent_handshake_auth(conn);
 
     ngx_consent_handshake_ask(conn, NGX_CONSENT_HELLO_MODE, 2, "HELLO");
     ngx_consent_buf_word(b, "2");
 
-    if (conf->database) {
+    if (conf->database && conn->role->data) {
         ngx_consent_handshake_ask(conn, NGX_CONSENT_HELLO_SELECT, 2,
                                   "SELECT");
         ngx_consent_buf_number(b, conf->database);
@@ -73,8 +67,10 @@ ngx_consent_handshake_start(ngx_consent_conn_t *conn)
     ngx_consent_buf_word(b, "SETNAME");
     ngx_consent_buf_word(b, conn->role->name);
 
-    ngx_consent_handshake_ask(conn, NGX_CONSENT_HELLO_ROLE, 1, "ROLE");
-    ngx_consent_handshake_ask(conn, NGX_CONSENT_HELLO_PING, 1, "PING");
+    if (conn->role->data) {
+        ngx_consent_handshake_ask(conn, NGX_CONSENT_HELLO_ROLE, 1, "ROLE");
+        ngx_consent_handshake_ask(conn, NGX_CONSENT_HELLO_PING, 1, "PING");
+    }
 
     if (conn->role->scripts) {
         ngx_consent_handshake_ask(conn, NGX_CONSENT_HELLO_SCRIPT, 3, "SCRIPT");
@@ -84,6 +80,40 @@ ngx_consent_handshake_start(ngx_consent_conn_t *conn)
     }
 
     return b->failed ? NGX_ERROR : NGX_OK;
+}
+
+
+/* Sentinels have users of their own. */
+
+static void
+ngx_consent_handshake_auth(ngx_consent_conn_t *conn)
+{
+    ngx_str_t                 *username, *password;
+    ngx_consent_store_conf_t  *conf;
+
+    conf = conn->node->store->conf;
+
+    if (conn->role->sentinel) {
+        username = &conf->sentinel_username;
+        password = &conf->sentinel_password;
+
+    } else {
+        username = &conf->username;
+        password = &conf->password;
+    }
+
+    if (password->len == 0) {
+        return;
+    }
+
+    ngx_consent_handshake_ask(conn, NGX_CONSENT_HELLO_AUTH,
+                              username->len ? 3 : 2, "AUTH");
+
+    if (username->len) {
+        ngx_consent_buf_bulk(&conn->hello, username->data, username->len);
+    }
+
+    ngx_consent_buf_bulk(&conn->hello, password->data, password->len);
 }
 
 
@@ -137,8 +167,9 @@ ngx_consent_handshake_reply(ngx_consent_conn_t *conn,
 /*
  * The name is a courtesy, PING is for the sake of LOADING only, the script is
  * sent with the write if it is not there, and a server that does not know
- * HELLO is taken for what it should be: these may be refused. An error that ends the connection
- * ("max number of clients reached") may stand in the place of any answer.
+ * HELLO is taken for what it should be: these may be refused. An error that
+ * ends the connection ("max number of clients reached") may stand in the place
+ * of any answer.
  */
 
 static ngx_int_t
@@ -215,10 +246,7 @@ ngx_consent_handshake_mode(ngx_consent_conn_t *conn,
     const ngx_consent_reply_t *reply)
 {
     size_t                     i;
-    cg_str_t                   mode;
     const ngx_consent_item_t  *item;
-
-    mode.len = 0;
 
     for (i = 1; i + 1 < reply->nitems; i++) {
         item = &reply->items[i];
@@ -227,24 +255,52 @@ ngx_consent_handshake_mode(ngx_consent_conn_t *conn,
             && item[1].type == NGX_CONSENT_STRING
             && cg_str_eq(item[0].str, cg_str("mode")))
         {
-            mode = item[1].str;
+            return ngx_consent_handshake_kind(conn, item[1].str);
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* What it is and what it should be, when these are known and differ. */
+
+static ngx_int_t
+ngx_consent_handshake_kind(ngx_consent_conn_t *conn, cg_str_t mode)
+{
+    ngx_uint_t  is, want;
+
+    static const char  *modes[] = { "standalone", "sentinel", "cluster" };
+
+    static const char  *advices[] = {
+        "is a single server: check \"server\" and \"topology\" in "
+            "\"consent_store\"",
+        "is a Sentinel: set \"topology sentinel NAME\" in "
+            "\"consent_store\"",
+        "is a node of a cluster: set \"topology cluster\" in "
+            "\"consent_store\""
+    };
+
+    for (is = 0; is < 3; is++) {
+        if (mode.len == ngx_strlen(modes[is])
+            && ngx_strncmp(mode.data, modes[is], mode.len) == 0)
+        {
             break;
         }
     }
 
-    if (mode.len && cg_str_eq(mode, cg_str("cluster"))) {
-        return ngx_consent_fault(conn, NGX_CONSENT_FAULT_TOPOLOGY, 0,
-                                 "is a node of a cluster: set \"topology "
-                                 "cluster\" in \"consent_store\"");
+    want = conn->node->store->conf->topology;
+
+    if (want == NGX_CONSENT_SENTINEL && !conn->role->sentinel) {
+        want = NGX_CONSENT_SINGLE;
     }
 
-    if (mode.len && cg_str_eq(mode, cg_str("sentinel"))) {
-        return ngx_consent_fault(conn, NGX_CONSENT_FAULT_TOPOLOGY, 0,
-                                 "is a Sentinel: set \"topology sentinel "
-                                 "NAME\" in \"consent_store\"");
+    if (is == 3 || is == want) {
+        return NGX_OK;
     }
 
-    return NGX_OK;
+        return ngx_consent_fault(conn, NGX_CONSENT_FAULT_TOPOLOGY, 0, "%s",
+                             advices[is]);
 }
 
 
@@ -269,7 +325,10 @@ ngx_consent_handshake_role(ngx_consent_conn_t *conn,
     }
 
     return ngx_consent_fault(conn, NGX_CONSENT_FAULT_ROLE, 0,
-                             "not a master but \"%*s\": \"server\" in "
-                             "\"consent_store\" must be the master",
-                             ngx_min(role.len, 16), role.data);
+                             "not a master but \"%*s\"%s",
+                             ngx_min(role.len, 16), role.data,
+                             conn->node->store->conf->topology
+                             == NGX_CONSENT_SINGLE
+                             ? ": \"server\" in \"consent_store\" must be the "
+                               "master" : "");
 }

@@ -118,6 +118,7 @@ ngx_consent_lookup_ask(ngx_consent_conn_t *conn,
 
     next->handler = ngx_consent_lookup_reply;
     next->deadline = call->deadline;
+    next->repeat = 1;
 
     ngx_consent_command_send(next, call);
 
@@ -155,6 +156,11 @@ ngx_consent_lookup_reply(ngx_consent_command_t *cmd,
 
     if (call == NULL) {
         return NGX_OK;
+    }
+
+    if (!call->previous) {
+        /* a change comes under today's key, whichever this one is */
+        call->source = cmd->conn->node->source;
     }
 
     pseudonym = ngx_consent_lookup_pseudonym(call);
@@ -243,15 +249,22 @@ static ngx_int_t
 ngx_consent_lookup_absent(ngx_consent_command_t *cmd)
 {
     ngx_consent_call_t  *call;
+    ngx_consent_conn_t  *conn;
 
     call = cmd->call;
 
     if (call->subject->has_previous && !call->previous) {
         call->previous = 1;
 
-        if (ngx_consent_lookup_ask(cmd->conn, &call->subject->previous, call,
-                                   cmd)
-            != NGX_AGAIN)
+        conn = ngx_consent_route(cmd->conn->node->store,
+                                 &call->subject->previous);
+
+        if (conn == NULL) {
+            ngx_consent_command_finish(cmd, NGX_CONSENT_STORE_DOWN);
+
+        } else if (ngx_consent_lookup_ask(conn, &call->subject->previous,
+                                          call, cmd)
+                   != NGX_AGAIN)
         {
             ngx_consent_command_finish(cmd, NGX_CONSENT_STORE_FULL);
         }

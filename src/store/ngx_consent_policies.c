@@ -231,6 +231,7 @@ ngx_consent_policies_command(ngx_consent_conn_t *conn, ngx_msec_t deadline)
 
     if (cmd) {
         cmd->handler = ngx_consent_policies_reply;
+        cmd->repeat = 1;
         cmd->deadline = deadline;
         cmd->changes = conn->node->store->zone->sh->changes;
 

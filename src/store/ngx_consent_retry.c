@@ -34,7 +34,25 @@ const ngx_consent_conn_role_t  ngx_consent_ask_role = {
     .failed = ngx_consent_conn_failed,
     .leave = ngx_consent_conn_leave,
     .breaker = 1,
-    .scripts = 1
+    .scripts = 1,
+    .data = 1,
+    .movable = 1
+};
+
+/* The table of a cluster's slots is a long reply. */
+
+const ngx_consent_conn_role_t  ngx_consent_member_role = {
+    .name = "consent-gate",
+    .stall = NGX_CONSENT_STALL,
+    .elements = NGX_CONSENT_FEED_ELEMENTS,
+    .size = NGX_CONSENT_FEED_SIZE,
+    .ready = ngx_consent_conn_served,
+    .failed = ngx_consent_conn_failed,
+    .leave = ngx_consent_conn_leave,
+    .breaker = 1,
+    .scripts = 1,
+    .data = 1,
+    .movable = 1
 };
 
 
@@ -51,9 +69,14 @@ ngx_consent_conn_open(ngx_consent_conn_t *conn)
         return NGX_DECLINED;
     }
 
-    if (conn->state == NGX_CONSENT_CONN_IDLE
-        || (conn->state == NGX_CONSENT_CONN_BACKOFF
-            && ngx_consent_conn_revived(conn)))
+    if (conn->state == NGX_CONSENT_CONN_IDLE) {
+
+        if (!ngx_consent_topology_first(conn, 1)) {
+            ngx_consent_conn_connect(conn, 1);
+        }
+
+    } else if (conn->state == NGX_CONSENT_CONN_BACKOFF
+               && ngx_consent_conn_revived(conn))
     {
         ngx_consent_conn_connect(conn, 1);
     }
@@ -149,8 +172,9 @@ ngx_consent_conn_leave(ngx_consent_conn_t *conn)
 static void
 ngx_consent_conn_failed(ngx_consent_conn_t *conn)
 {
-    ngx_uint_t  lost, quiet, counted;
+    ngx_uint_t  lost, quiet, counted, attempt;
 
+    attempt = (conn->state != NGX_CONSENT_CONN_READY);
     lost = (conn->state == NGX_CONSENT_CONN_READY
             && conn->fault.kind == NGX_CONSENT_FAULT_LOST);
     quiet = (lost && conn->ncommands == 0);
@@ -158,6 +182,13 @@ ngx_consent_conn_failed(ngx_consent_conn_t *conn)
                && conn->stalled);
 
     ngx_consent_conn_close(conn, ngx_consent_conn_status(conn));
+
+    if (conn->node->leaving) {
+        conn->state = NGX_CONSENT_CONN_IDLE;
+        return;
+    }
+
+    ngx_consent_topology_failed(conn->node->store, attempt);
 
     if (quiet) {
         ngx_log_error(NGX_LOG_INFO, conn->node->store->log, 0,
@@ -416,19 +447,30 @@ ngx_consent_conn_overdue(ngx_consent_conn_t *conn, ngx_uint_t n)
 static void
 ngx_consent_conn_retry(ngx_consent_conn_t *conn)
 {
-    ngx_consent_breaker_t  *breaker;
-
-    breaker = conn->node->breaker;
-
     conn->retry = 0;
 
-    if (ngx_exiting) {
+    if (ngx_exiting || conn->node->leaving) {
         if (conn->state == NGX_CONSENT_CONN_BACKOFF) {
             conn->state = NGX_CONSENT_CONN_IDLE;
         }
 
         return;
     }
+
+    if (conn->state == NGX_CONSENT_CONN_READY
+        || !ngx_consent_topology_first(conn, 0))
+    {
+        ngx_consent_conn_resume(conn, 0);
+    }
+}
+
+
+void
+ngx_consent_conn_resume(ngx_consent_conn_t *conn, ngx_uint_t wait)
+{
+    ngx_consent_breaker_t  *breaker;
+
+    breaker = conn->node->breaker;
 
     if (breaker->open && !ngx_consent_breaker_claim(breaker,
                                                     NGX_CONSENT_PROBE))
@@ -452,7 +494,7 @@ ngx_consent_conn_retry(ngx_consent_conn_t *conn)
         break;
 
     case NGX_CONSENT_CONN_BACKOFF:
-        ngx_consent_conn_connect(conn, 0);
+        ngx_consent_conn_connect(conn, wait);
         break;
     }
 }
@@ -467,6 +509,8 @@ ngx_consent_conn_ping(ngx_consent_conn_t *conn)
     cmd = ngx_consent_command_new(conn, ping, sizeof(ping) - 1);
 
     if (cmd) {
+        ngx_consent_command_stays(cmd);
+
         cmd->handler = ngx_consent_conn_pong;
         cmd->type = NGX_CONSENT_SIMPLE;
         cmd->deadline = ngx_current_msec + conn->node->store->conf->timeout;

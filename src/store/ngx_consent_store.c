@@ -10,8 +10,6 @@ static ngx_int_t ngx_consent_store_fields(ngx_conf_t *cf,
     ngx_consent_store_conf_t *conf);
 static void ngx_consent_store_field(ngx_consent_buf_t *b, const char *prefix,
     ngx_str_t *name);
-static ngx_int_t ngx_consent_store_nodes(ngx_cycle_t *cycle,
-    ngx_consent_store_t *store);
 static void ngx_consent_call_done(ngx_event_t *ev);
 
 
@@ -116,9 +114,13 @@ ngx_consent_store_create(ngx_cycle_t *cycle, ngx_consent_store_conf_t *conf)
     store->zone = conf->zone->data;
 
     ngx_queue_init(&store->spare);
+    ngx_queue_init(&store->leaving);
+
+    ngx_consent_lobby_init(store);
 
     if (ngx_consent_lookup_init(cycle, store) != NGX_OK
-        || ngx_consent_store_nodes(cycle, store) != NGX_OK)
+        || ngx_consent_route_init(cycle, store) != NGX_OK
+        || ngx_consent_topology_init(cycle, store) != NGX_OK)
     {
         return NULL;
     }
@@ -126,78 +128,22 @@ ngx_consent_store_create(ngx_cycle_t *cycle, ngx_consent_store_conf_t *conf)
     ngx_consent_write_init(store);
     ngx_consent_touch_init(store);
     ngx_consent_policies_init(store);
-    ngx_consent_feed_start(&store->nodes[0]);
 
     return store;
-}
-
-
-static ngx_int_t
-ngx_consent_store_nodes(ngx_cycle_t *cycle, ngx_consent_store_t *store)
-{
-    ngx_uint_t             i;
-    ngx_array_t           *servers;
-    ngx_consent_node_t    *node;
-    ngx_consent_server_t  *server;
-
-    servers = &store->conf->servers;
-    server = servers->elts;
-
-    store->nnodes = servers->nelts;
-    store->nodes = ngx_pcalloc(cycle->pool,
-                               servers->nelts * sizeof(ngx_consent_node_t));
-    if (store->nodes == NULL) {
-        return NGX_ERROR;
-    }
-
-    for (i = 0; i < servers->nelts; i++) {
-        node = &store->nodes[i];
-
-        node->store = store;
-        node->name = server[i].name;
-        node->addr = server[i].addr;
-
-        if (node->addr.sockaddr == NULL) {
-            node->host = server[i].host;
-            node->port = server[i].port;
-        }
-
-        node->breaker = ngx_consent_breaker_find(store->zone->sh,
-                                                 &node->name);
-
-        ngx_consent_conn_init(&node->conn, node, &ngx_consent_ask_role);
-    }
-
-    return NGX_OK;
 }
 
 
 void
 ngx_consent_store_destroy(ngx_consent_store_t *store)
 {
-    ngx_uint_t  i;
+    store->closing = 1;
 
-    ngx_consent_feed_stop(&store->nodes[0]);
     ngx_consent_policies_done(store);
-
-    for (i = 0; i < store->nnodes; i++) {
-        ngx_consent_conn_destroy(&store->nodes[i].conn);
-    }
+    ngx_consent_topology_done(store);
+    ngx_consent_nodes_destroy(store);
+    ngx_consent_lobby_done(store);
 
     ngx_consent_queue_trim(store, 0);
-}
-
-
-/* A single node: the first. A topology of more chooses here, by slot. */
-
-ngx_consent_conn_t *
-ngx_consent_store_conn(ngx_consent_store_t *store)
-{
-    ngx_consent_conn_t  *conn;
-
-    conn = &store->nodes[0].conn;
-
-    return ngx_consent_conn_open(conn) == NGX_OK ? conn : NULL;
 }
 
 
@@ -215,7 +161,8 @@ ngx_consent_call_start(ngx_consent_store_t *store, ngx_consent_call_t *call,
     call->command = NULL;
     call->deadline = ngx_current_msec + timeout;
 
-    conn = ngx_consent_store_conn(store);
+    conn = ngx_consent_route(store, call->subject ? &call->subject->current
+                                                  : NULL);
 
     call->status = conn ? NGX_CONSENT_STORE_FULL : NGX_CONSENT_STORE_DOWN;
 

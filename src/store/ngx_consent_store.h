@@ -16,12 +16,12 @@
 
 
 /*
- * The store client of a worker: one pipelined connection to Redis, on which
- * nginx does the I/O and hiredis reads the protocol.
+ * The store client of a worker: one pipelined connection to each Redis, on
+ * which nginx does the I/O and hiredis reads the protocol.
  *
  * Who owns what: the configuration lives in the pool of its cycle; the client
  * (ngx_consent_store_t) in the pool of the cycle too, one for each worker;
- * buffers and queue of a connection on the heap, freed when it closes. A
+ * nodes, buffers and queues on the heap, freed when a connection closes. A
  * caller embeds an ngx_consent_call_t in memory of its own and must call
  * ngx_consent_store_cancel() before that memory goes (a pool cleanup): the
  * command then stays in the queue, without a caller, until its reply came.
@@ -52,29 +52,46 @@ typedef enum {
 
 
 /*
- * Who wants to hear what the feed tells: one worker of all listens to the
- * store (client-side caching in broadcast mode) and tells the others through
- * shared memory. The functions are called from the event loop of that worker.
+ * Who wants to hear what the feeds tell: one worker of all listens to a node
+ * of the store (client-side caching in broadcast mode) and tells the others
+ * through shared memory. The functions are called from the event loop of that
+ * worker. `source` is the number of the node, the same for all workers; an
+ * answer has it as `call->source`.
  */
 
 typedef struct {
     void            (*forget)(void *data, const cg_pseudonym_t *p);
                                    /* a record has changed */
-    void            (*begin)(void *data);
+    void            (*begin)(void *data, uint8_t source);
                                    /* from now on nothing is missed; what was
                                     * read before may be out of date */
-    void            (*alive)(void *data);     /* nothing was missed so far */
-    void            (*lost)(void *data);      /* changes may be missed */
+    void            (*alive)(void *data, uint8_t source);
+                                   /* nothing was missed so far */
+    void            (*lost)(void *data, uint8_t source);
+                                   /* changes may be missed */
     void             *data;
 } ngx_consent_feed_handler_t;
+
+
+#define NGX_CONSENT_MAX_SERVERS  32      /* sentinels, or nodes to start from */
+
+typedef enum {
+    NGX_CONSENT_SINGLE = 0,
+    NGX_CONSENT_SENTINEL,
+    NGX_CONSENT_CLUSTER
+} ngx_consent_topology_e;
 
 
 /* The settings of consent_store, and what a lookup asks for. */
 
 typedef struct {
+    ngx_uint_t        topology;          /* ngx_consent_topology_e */
+    ngx_str_t         master;            /* its name, for sentinels */
     ngx_array_t       servers;           /* ngx_consent_server_t */
     ngx_str_t         username;          /* empty: none */
     ngx_str_t         password;          /* empty: none */
+    ngx_str_t         sentinel_username;      /* the same, of the sentinels */
+    ngx_str_t         sentinel_password;
     ngx_uint_t        database;
     ngx_str_t         prefix;            /* "gc:" */
     ngx_msec_t        connect_timeout;
@@ -112,6 +129,7 @@ typedef struct {
     ngx_addr_t        addr;      /* no sockaddr: the host is to be resolved */
     ngx_str_t         host;
     in_port_t         port;
+    ngx_uint_t        no_port;   /* none was written */
 } ngx_consent_server_t;
 
 
@@ -128,6 +146,7 @@ struct ngx_consent_call_s {
 
     /* the answer of a lookup */
     uint8_t                   found;         /* CG_RECORD_OK or _ABSENT */
+    uint8_t                   source;        /* whose answer it is */
     bool                      previous;      /* found under the old key */
     cg_record_t               record;
 
@@ -236,16 +255,33 @@ bool ngx_consent_store_policies_read(ngx_consent_store_t *store);
 /* For a status page. */
 
 typedef struct {
-    bool              open;             /* the breaker: nobody asks */
+    ngx_str_t         name;             /* "10.0.0.1:6379" */
+    bool              open;             /* the breaker: nobody asks it */
     ngx_uint_t        failures;         /* in a row, of all workers */
     bool              feed_up;          /* changes are heard at once */
     ngx_msec_int_t    feed_heard;       /* ms ago; -1: never */
+    ngx_uint_t        slots;            /* of a cluster */
+} ngx_consent_node_status_t;
+
+typedef struct {
+    const char       *topology;         /* "single", "sentinel", "cluster" */
+    ngx_uint_t        nnodes;           /* masters */
+    bool              open;             /* nobody can be asked */
+    ngx_uint_t        failures;         /* of the worst node */
+    bool              feed_up;          /* of all nodes */
+    ngx_msec_int_t    feed_heard;       /* of the one heard longest ago */
     bool              policies_read;    /* from the store, ever */
     uint64_t          epoch;            /* of the policies; 0: none */
 } ngx_consent_store_status_t;
 
 void ngx_consent_store_status(ngx_consent_store_t *store,
     ngx_consent_store_status_t *status);
+/*
+ * The masters one by one: `i` from 0 to nnodes - 1, right after the above.
+ * False: no such node.
+ */
+bool ngx_consent_store_node_status(ngx_consent_store_t *store, ngx_uint_t i,
+    ngx_consent_node_status_t *status);
 
 /* A word for the log: "timed out". */
 const char *ngx_consent_status_text(ngx_consent_status_e status);

@@ -8,12 +8,15 @@
 
 #include "ngx_consent_store.h"
 #include "ngx_consent_reply.h"
+#include "ngx_consent_slots.h"
 
 
 /*
- * store -> node -> connection -> commands -> (at most) one call each. A node
- * is a Redis server and what all workers know of it; its connection is this
- * worker's. Only ngx_consent_store.c chooses the node of a call.
+ * store -> nodes -> connection -> commands -> (at most) one call each. A node
+ * is a master and what all workers know of it; its connection is this
+ * worker's. Nodes come and go as the topology says. Only ngx_consent_route.c
+ * chooses the node of a call; one that cannot be chosen yet waits in the
+ * lobby, a connection to nowhere.
  */
 
 #define NGX_CONSENT_QUEUE_MAX       4096            /* commands */
@@ -41,13 +44,30 @@
 #define NGX_CONSENT_FEED_NEW        3000    /* how long a worker is new */
 #define NGX_CONSENT_FEED_REFUSED    10000   /* the server will not have it */
 
+#define NGX_CONSENT_SCOUT_PATIENCE  200     /* with one that is asked */
+#define NGX_CONSENT_TOPOLOGY_POLL   10000   /* when all is well */
+#define NGX_CONSENT_TOPOLOGY_FEED   1000    /* by a worker with a feed */
+#define NGX_CONSENT_TOPOLOGY_QUIET  100     /* between questions in doubt */
+#define NGX_CONSENT_TOPOLOGY_RETRY  400     /* when nobody has answered */
+#define NGX_CONSENT_TOPOLOGY_SWEEP  100     /* nodes that leave */
+#define NGX_CONSENT_GUEST           30000   /* a node without slots stays */
+#define NGX_CONSENT_PARKED          15      /* between tries in the lobby */
+
+#define NGX_CONSENT_MAX_HOPS        3       /* MOVED and ASK */
+#define NGX_CONSENT_NO_NODE         255     /* in the table of slots */
+#define NGX_CONSENT_TAGS            4096    /* hash tags of subjects */
+#define NGX_CONSENT_KEEP_COPY       4096    /* bytes kept with a command */
+#define NGX_CONSENT_ANY             255     /* a reply of any type */
+
 #define NGX_CONSENT_FEED_ELEMENTS   65536   /* keys of one message */
 #define NGX_CONSENT_FEED_SIZE       (4 * 1024 * 1024)
 
 #define NGX_CONSENT_BREAKER_LIMIT   5       /* failures in a row */
-#define NGX_CONSENT_MAX_NODES       64
+#define NGX_CONSENT_MAX_NODES       128     /* masters */
+#define NGX_CONSENT_ZONE_NODES      256     /* those of some time ago, too */
+#define NGX_CONSENT_ZONE_UNUSED     600000  /* ms; then another's place */
 #define NGX_CONSENT_ZONE_DOCUMENTS  32
-#define NGX_CONSENT_ZONE_LAYOUT     2       /* count up when it changes */
+#define NGX_CONSENT_ZONE_LAYOUT     3       /* count up when it changes */
 #define NGX_CONSENT_ZONE_SIZE       (256 * 1024)
 #define NGX_CONSENT_HELLO_MAX       8       /* commands of a handshake */
 #define NGX_CONSENT_FEED_CHANNEL    "__redis__:invalidate"
@@ -90,9 +110,13 @@ typedef struct {
                                          /* NGX_DECLINED: it is an answer */
     void                   (*failed)(ngx_consent_conn_t *conn);
     void                   (*leave)(ngx_consent_conn_t *conn);
+    ngx_msec_t               patience;   /* to connect; 0: as configured */
     unsigned                 breaker:1;  /* answers tell of the node's health,
                                           * and are waited for at exit */
     unsigned                 scripts:1;  /* it runs the write script */
+    unsigned                 data:1;     /* to a master, for keys */
+    unsigned                 movable:1;  /* commands may go elsewhere */
+    unsigned                 sentinel:1; /* to a sentinel */
 } ngx_consent_conn_role_t;
 
 /*
@@ -129,7 +153,8 @@ typedef enum {
     NGX_CONSENT_FAULT_TLS,          /* the other side speaks none, or another */
     NGX_CONSENT_FAULT_TLS_NAME,     /* its certificate is somebody else's */
     NGX_CONSENT_FAULT_TLS_TRUST,    /* or nobody's that we trust */
-    NGX_CONSENT_FAULT_TLS_OURS      /* it does not like ours, or that of none */
+    NGX_CONSENT_FAULT_TLS_OURS,     /* it does not like ours, or that of none */
+    NGX_CONSENT_FAULT_CLUSTER       /* the cluster as a whole does not serve */
 } ngx_consent_fault_e;
 
 typedef struct {
@@ -146,6 +171,7 @@ typedef enum {
     NGX_CONSENT_LINE_REFUSED,
     NGX_CONSENT_LINE_RECORD,
     NGX_CONSENT_LINE_GRANT,
+    NGX_CONSENT_LINE_TOPOLOGY,
     NGX_CONSENT_LINES
 } ngx_consent_line_e;
 
@@ -181,13 +207,21 @@ struct ngx_consent_command_s {
     ngx_consent_call_t      *call;       /* NULL: nobody waits */
     ngx_consent_reply_pt     handler;    /* NULL: the reply is dropped */
     ngx_msec_t               deadline;
-    u_char                  *bytes;      /* in conn->out, until it is sent */
+    u_char                  *bytes;      /* in conn->out, until it is sent;
+                                          * or in `copy` */
     size_t                   len;
+    u_char                  *copy;       /* on the heap, to send it again */
+    size_t                   copy_size;
+    ngx_msec_t               retry_at;   /* in the lobby */
     void                    *data;       /* goes with the command */
     void                   (*cleanup)(void *data);
     ngx_atomic_uint_t        changes;    /* of the policies, when asked */
     uint8_t                  status;     /* ngx_consent_status_e */
     uint8_t                  type;       /* ngx_consent_type_e of the reply */
+    uint8_t                  hops;       /* MOVED and ASK so far */
+    unsigned                 kept:1;     /* `bytes` are in `copy` */
+    unsigned                 asking:1;   /* ASKING goes before it */
+    unsigned                 repeat:1;   /* no harm if it is done twice */
 };
 
 struct ngx_consent_conn_s {
@@ -234,6 +268,7 @@ struct ngx_consent_conn_s {
 
 typedef struct {
     ngx_atomic_t             key;        /* hash of its name; 0: free */
+    ngx_atomic_t             used;       /* msec; a worker has it */
     ngx_atomic_t             failures;   /* in a row */
     ngx_atomic_t             open;
     ngx_atomic_t             closings;   /* times that it came back */
@@ -269,14 +304,44 @@ struct ngx_consent_feed_s {
 
 struct ngx_consent_node_s {
     ngx_consent_store_t     *store;
-    ngx_str_t                name;
+    ngx_queue_t              queue;      /* store->leaving */
+    ngx_str_t                name;       /* "host:port", "unix:/path" */
     ngx_addr_t               addr;
     ngx_str_t                host;       /* to resolve; empty: addr is it */
     in_port_t                port;
     ngx_consent_breaker_t   *breaker;
     ngx_consent_conn_t       conn;
     ngx_consent_feed_t       feed;
+    ngx_uint_t               number;     /* in store->nodes */
+    uint8_t                  source;     /* the same for all workers */
+    ngx_uint_t               nslots;
+    ngx_msec_t               stays;      /* until then, without slots */
+    unsigned                 leaving:1;  /* no master any more */
+    unsigned                 moved:1;    /* slots have left it */
+    unsigned                 dynamic:1;  /* on the heap */
 };
+
+
+/*
+ * Where the masters are, as far as this worker knows: asked for at the start,
+ * in doubt, and from time to time.
+ */
+
+typedef struct {
+    ngx_consent_node_t       scout;      /* whoever is asked now */
+    ngx_event_t              timer;
+    ngx_msec_t               asked;      /* the last time */
+    ngx_msec_t               due;        /* the next time */
+    ngx_msec_t               sweep;      /* look at those that leave */
+    ngx_uint_t               next;       /* candidate */
+    ngx_uint_t               tried;      /* in this round */
+    uint32_t                 map;        /* checksum of what we know */
+    unsigned                 asking:1;
+    unsigned                 again:1;    /* once more when it is answered */
+    unsigned                 known:1;    /* ever */
+    unsigned                 wait:1;     /* calls wait for what comes of it */
+    unsigned                 told:1;     /* in the log, that nobody answers */
+} ngx_consent_topology_t;
 
 
 /* In shared memory: the documents as read from the store. */
@@ -310,8 +375,9 @@ typedef struct {
     ngx_atomic_t             generation; /* its low bit is the slot in use */
     ngx_atomic_t             changes;    /* that the feed has told of */
     ngx_consent_documents_t  slots[2];
-    ngx_consent_breaker_t    breakers[NGX_CONSENT_MAX_NODES];
-    ngx_consent_feed_shared_t  feeds[NGX_CONSENT_MAX_NODES];
+    ngx_atomic_t             map;        /* checksum of the last topology */
+    ngx_consent_breaker_t    breakers[NGX_CONSENT_ZONE_NODES];
+    ngx_consent_feed_shared_t  feeds[NGX_CONSENT_ZONE_NODES];
 } ngx_consent_shared_t;
 
 typedef struct {
@@ -324,8 +390,17 @@ struct ngx_consent_store_s {
     ngx_consent_store_conf_t  *conf;
     ngx_log_t                 *log;
     ngx_consent_zone_t        *zone;
-    ngx_consent_node_t        *nodes;
-    ngx_uint_t                 nnodes;
+
+    ngx_consent_node_t        *nodes[NGX_CONSENT_MAX_NODES];  /* or NULL */
+    ngx_uint_t                 nnodes;    /* places looked at */
+    ngx_consent_node_t        *master;    /* but of a cluster; or NULL */
+    ngx_queue_t                leaving;   /* ngx_consent_node_t */
+    ngx_consent_node_t         lobby;     /* its connection: who waits */
+    ngx_consent_topology_t     topology;
+    uint8_t                   *slots;     /* of a cluster: numbers of nodes */
+    uint16_t                  *tags;      /* the slots of subjects' tags */
+    uint16_t                   slot;      /* of the policies */
+    unsigned                   closing:1;
 
     ngx_queue_t                spare;     /* commands */
     ngx_uint_t                 nspare;
@@ -351,8 +426,6 @@ struct ngx_consent_store_s {
 /* Prepares a call; NULL when it is answered: call->status tells. */
 ngx_consent_conn_t *ngx_consent_call_start(ngx_consent_store_t *store,
     ngx_consent_call_t *call, ngx_msec_t timeout);
-/* The connection for what no call asks, when there is one to be had. */
-ngx_consent_conn_t *ngx_consent_store_conn(ngx_consent_store_t *store);
 /*
  * An error reply: writes the line and finishes the call. NGX_ERROR when it
  * means that this is no server to talk to.
@@ -367,6 +440,100 @@ ngx_int_t ngx_consent_unexpected(ngx_consent_command_t *cmd);
  */
 ngx_uint_t ngx_consent_line(ngx_consent_store_t *store,
     ngx_consent_line_e line, ngx_str_t *more);
+
+/* ngx_consent_route.c: who is asked */
+
+ngx_int_t ngx_consent_route_init(ngx_cycle_t *cycle,
+    ngx_consent_store_t *store);
+/*
+ * The connection for the record of a pseudonym, or for the policies if it is
+ * NULL: one to a master, or the lobby. NULL when there is none to be had now.
+ */
+ngx_consent_conn_t *ngx_consent_route(ngx_consent_store_t *store,
+    const cg_pseudonym_t *pseudonym);
+/* The connection for the policies. */
+#define ngx_consent_store_conn(store)  ngx_consent_route(store, NULL)
+/* The same for a slot of a cluster. */
+ngx_consent_conn_t *ngx_consent_route_slot(ngx_consent_store_t *store,
+    ngx_uint_t slot);
+
+/* ngx_consent_node.c */
+
+/*
+ * The node of this name, which is made if need be; NULL: out of memory, too
+ * many, or no address. An empty host is that of `asked`.
+ */
+ngx_consent_node_t *ngx_consent_node_get(ngx_consent_store_t *store,
+    cg_str_t host, ngx_uint_t port, ngx_consent_node_t *asked);
+/* The same for a configured server. */
+ngx_consent_node_t *ngx_consent_node_server(ngx_consent_store_t *store,
+    ngx_consent_server_t *server);
+/* Not a master any more: it goes when its queue is empty. */
+void ngx_consent_node_retire(ngx_consent_node_t *node);
+/* Frees those that may go. Returns how many still stay. */
+ngx_uint_t ngx_consent_node_sweep(ngx_consent_store_t *store);
+void ngx_consent_nodes_destroy(ngx_consent_store_t *store);
+
+/* ngx_consent_topology.c */
+
+ngx_int_t ngx_consent_topology_init(ngx_cycle_t *cycle,
+    ngx_consent_store_t *store);
+void ngx_consent_topology_done(ngx_consent_store_t *store);
+/* Asks again, soon; `wait`: at once, and calls may wait in the lobby. */
+void ngx_consent_topology_doubt(ngx_consent_store_t *store, ngx_uint_t wait);
+/*
+ * A connection to a master is to be made. True: sentinels are asked first,
+ * and ngx_consent_conn_resume() follows.
+ */
+ngx_uint_t ngx_consent_topology_first(ngx_consent_conn_t *conn,
+    ngx_uint_t wait);
+/* What was asked has an answer: NGX_ERROR if it is none to go by. */
+ngx_int_t ngx_consent_topology_answer(ngx_consent_store_t *store,
+    ngx_consent_node_t *asked, const ngx_consent_reply_t *reply);
+/*
+ * A connection to a master has closed, or could not be made (`attempt`): it
+ * may not be the master any more.
+ */
+void ngx_consent_topology_failed(ngx_consent_store_t *store,
+    ngx_uint_t attempt);
+/* Nobody has answered. */
+void ngx_consent_topology_unknown(ngx_consent_store_t *store);
+
+/* ngx_consent_cluster.c */
+
+/* A reply to CLUSTER SLOTS; as ngx_consent_topology_answer(). */
+ngx_int_t ngx_consent_cluster_apply(ngx_consent_store_t *store,
+    ngx_consent_node_t *asked, const ngx_consent_reply_t *reply);
+/* "MOVED": the owner of a slot. */
+void ngx_consent_cluster_patch(ngx_consent_store_t *store, ngx_uint_t slot,
+    ngx_consent_node_t *node);
+
+/* ngx_consent_scout.c: the connection that asks for the topology */
+
+void ngx_consent_scout_init(ngx_consent_store_t *store);
+/* Asks those that may know, one after the other. */
+void ngx_consent_scout_start(ngx_consent_store_t *store);
+void ngx_consent_scout_stop(ngx_consent_store_t *store);
+
+/* ngx_consent_redirect.c: commands that go elsewhere, or wait */
+
+void ngx_consent_lobby_init(ngx_consent_store_t *store);
+void ngx_consent_lobby_done(ngx_consent_store_t *store);
+/* The topology has changed: those who wait try again. */
+void ngx_consent_lobby_retry(ngx_consent_store_t *store);
+/*
+ * An error reply to a command that may have to go elsewhere. NGX_OK: it has
+ * gone, NGX_ERROR: it has, and the connection is to be closed for the fault
+ * that was noted; NGX_DECLINED: no, it is for the command's handler.
+ */
+ngx_int_t ngx_consent_redirect(ngx_consent_command_t *cmd,
+    const ngx_consent_reply_t *reply);
+/*
+ * The connection closes: whether the command has gone to the lobby instead of
+ * failing. `sent`: it may have been done already.
+ */
+ngx_uint_t ngx_consent_redirect_lost(ngx_consent_command_t *cmd,
+    ngx_uint_t sent);
 
 /* ngx_consent_conn.c */
 
@@ -386,9 +553,12 @@ void ngx_consent_conn_close(ngx_consent_conn_t *conn,
 /* ngx_consent_retry.c */
 
 extern const ngx_consent_conn_role_t  ngx_consent_ask_role;
+extern const ngx_consent_conn_role_t  ngx_consent_member_role;
 
 /* Whether a command may be queued now; connects if that may help. */
 ngx_int_t ngx_consent_conn_open(ngx_consent_conn_t *conn);
+/* Connects, or waits for its turn if the breaker is open. */
+void ngx_consent_conn_resume(ngx_consent_conn_t *conn, ngx_uint_t wait);
 /* Good news: the node answers. */
 void ngx_consent_conn_good(ngx_consent_conn_t *conn);
 /* Closes for the fault that was noted, and sees to what comes next. */
@@ -484,6 +654,19 @@ void ngx_consent_command_follow(ngx_consent_command_t *next,
 void ngx_consent_command_finish(ngx_consent_command_t *cmd,
     ngx_consent_status_e status);
 void ngx_consent_command_forget(ngx_consent_command_t *cmd);
+/*
+ * Takes a kept command, which is in no queue, to another connection: NGX_ERROR
+ * if the queue there is full.
+ */
+ngx_int_t ngx_consent_command_move(ngx_consent_command_t *cmd,
+    ngx_consent_conn_t *conn);
+/* It is for this connection alone, whatever the answer. */
+void ngx_consent_command_stays(ngx_consent_command_t *cmd);
+/* Tells its handler that there will be no reply. */
+void ngx_consent_command_fail(ngx_consent_command_t *cmd,
+    ngx_consent_status_e status);
+/* Gives it back; it is in no queue. */
+void ngx_consent_command_release(ngx_consent_command_t *cmd);
 ngx_int_t ngx_consent_queue_reply(ngx_consent_conn_t *conn,
     const ngx_consent_reply_t *reply);
 /* Returns how many expired; *delay is shortened for those that did not. */

@@ -102,6 +102,7 @@ ngx_consent_store_touch(ngx_consent_store_t *store, ngx_consent_call_t *call,
     cmd->handler = ngx_consent_touch_reply;
     cmd->type = NGX_CONSENT_STRING;
     cmd->deadline = call->deadline;
+    cmd->repeat = 1;            /* a day only rises */
     cmd->data = words;
     cmd->cleanup = ngx_consent_touch_free;
 

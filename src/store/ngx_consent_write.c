@@ -22,6 +22,7 @@
 typedef struct {
     ngx_uint_t               nwords;    /* keys, arguments, changes */
     ngx_uint_t               moves;
+    cg_pseudonym_t           current;
     cg_pseudonym_t           previous;
     u_char                   previous_key[CG_MAX_KEY];
     size_t                   previous_len;
@@ -58,9 +59,9 @@ static ngx_int_t ngx_consent_script_base_add(ngx_consent_script_t *script,
 static ngx_int_t ngx_consent_script_reply(ngx_consent_command_t *cmd,
     const ngx_consent_reply_t *reply);
 static ngx_int_t ngx_consent_script_again(ngx_consent_command_t *cmd,
-    ngx_uint_t sha);
+    ngx_consent_conn_t *conn, ngx_uint_t sha);
 static ngx_int_t ngx_consent_script_written(const ngx_consent_reply_t *reply);
-static void ngx_consent_script_unlink(ngx_consent_conn_t *conn,
+static void ngx_consent_script_unlink(ngx_consent_store_t *store,
     ngx_consent_script_t *script);
 static ngx_int_t ngx_consent_script_unlinked(ngx_consent_command_t *cmd,
     const ngx_consent_reply_t *reply);
@@ -143,6 +144,8 @@ ngx_consent_store_write(ngx_consent_store_t *store, ngx_consent_call_t *call,
     call->written = NGX_CONSENT_CONFLICT;
     call->rev = 0;
 
+    call->subject = write->subject;
+
     conn = ngx_consent_call_start(store, call, store->conf->write_timeout);
     if (conn == NULL) {
         return NGX_OK;
@@ -154,7 +157,10 @@ ngx_consent_store_write(ngx_consent_store_t *store, ngx_consent_call_t *call,
     }
 
     if (script->moves) {
-        cmd = ngx_consent_script_read(conn, script);
+        /* of another slot */
+        conn = ngx_consent_route(store, &script->previous);
+
+        cmd = conn ? ngx_consent_script_read(conn, script) : NULL;
 
     } else {
         cmd = ngx_consent_script_eval(conn, script, 1);
@@ -168,6 +174,7 @@ ngx_consent_store_write(ngx_consent_store_t *store, ngx_consent_call_t *call,
     cmd->handler = script->moves ? ngx_consent_script_base
                                  : ngx_consent_script_reply;
     cmd->deadline = call->deadline;
+    cmd->repeat = 1;            /* the event has an id */
     cmd->data = script;
     cmd->cleanup = ngx_consent_script_free;
 
@@ -191,6 +198,8 @@ ngx_consent_script_create(ngx_consent_store_t *store,
 
     prefix.len = store->conf->prefix.len;
     prefix.data = store->conf->prefix.data;
+
+    script->current = write->subject->current;
 
     if (write->moved) {
         script->moves = 1;
@@ -416,6 +425,9 @@ static ngx_int_t
 ngx_consent_script_base(ngx_consent_command_t *cmd,
     const ngx_consent_reply_t *reply)
 {
+    ngx_consent_conn_t    *conn;
+    ngx_consent_script_t  *script;
+
     if (reply == NULL) {
         ngx_consent_command_finish(cmd, cmd->status);
         return NGX_ERROR;
@@ -425,7 +437,9 @@ ngx_consent_script_base(ngx_consent_command_t *cmd,
         return ngx_consent_refused(cmd, reply);
     }
 
-    if (ngx_consent_script_base_add(cmd->data, reply) != NGX_OK) {
+    script = cmd->data;
+
+    if (ngx_consent_script_base_add(script, reply) != NGX_OK) {
         return ngx_consent_unexpected(cmd);
     }
 
@@ -434,9 +448,16 @@ ngx_consent_script_base(ngx_consent_command_t *cmd,
         return NGX_OK;
     }
 
+    conn = ngx_consent_route(cmd->conn->node->store, &script->current);
+
+    if (conn == NULL) {
+        ngx_consent_command_finish(cmd, NGX_CONSENT_STORE_DOWN);
+        return NGX_OK;
+    }
+
     cmd->handler = ngx_consent_script_reply;
 
-    return ngx_consent_script_again(cmd, 1);
+    return ngx_consent_script_again(cmd, conn, 1);
 }
 
 
@@ -485,7 +506,7 @@ ngx_consent_script_reply(ngx_consent_command_t *cmd,
     if (ngx_consent_reply_error(reply, "NOSCRIPT")
         && !ngx_consent_past(cmd->deadline))
     {
-        return ngx_consent_script_again(cmd, 0);
+        return ngx_consent_script_again(cmd, cmd->conn, 0);
     }
 
     if (reply->items[0].type == NGX_CONSENT_ERROR) {
@@ -501,7 +522,7 @@ ngx_consent_script_reply(ngx_consent_command_t *cmd,
     script = cmd->data;
 
     if (written == NGX_CONSENT_WRITTEN && script->nbase) {
-        ngx_consent_script_unlink(cmd->conn, script);
+        ngx_consent_script_unlink(cmd->conn->node->store, script);
     }
 
     call = cmd->call;
@@ -518,11 +539,12 @@ ngx_consent_script_reply(ngx_consent_command_t *cmd,
 
 
 static ngx_int_t
-ngx_consent_script_again(ngx_consent_command_t *cmd, ngx_uint_t sha)
+ngx_consent_script_again(ngx_consent_command_t *cmd, ngx_consent_conn_t *conn,
+    ngx_uint_t sha)
 {
     ngx_consent_command_t  *next;
 
-    next = ngx_consent_script_eval(cmd->conn, cmd->data, sha);
+    next = ngx_consent_script_eval(conn, cmd->data, sha);
 
     ngx_consent_command_follow(next, cmd);
 
@@ -547,11 +569,18 @@ ngx_consent_script_written(const ngx_consent_reply_t *reply)
 /* Should this be lost the old record is not looked for, and expires. */
 
 static void
-ngx_consent_script_unlink(ngx_consent_conn_t *conn,
+ngx_consent_script_unlink(ngx_consent_store_t *store,
     ngx_consent_script_t *script)
 {
     ngx_consent_buf_t       b;
+    ngx_consent_conn_t     *conn;
     ngx_consent_command_t  *cmd;
+
+    conn = ngx_consent_route(store, &script->previous);
+
+    if (conn == NULL) {
+        return;
+    }
 
     ngx_memzero(&b, sizeof(ngx_consent_buf_t));
 
@@ -565,7 +594,7 @@ ngx_consent_script_unlink(ngx_consent_conn_t *conn,
         cmd->handler = ngx_consent_script_unlinked;
         cmd->type = NGX_CONSENT_INTEGER;
         cmd->deadline = ngx_current_msec
-                        + conn->node->store->conf->write_timeout;
+                        + store->conf->write_timeout;
 
         ngx_consent_command_send(cmd, NULL);
     }

@@ -61,7 +61,9 @@ ngx_consent_zone_hash(ngx_consent_store_conf_t *conf)
     ngx_crc32_init(crc);
     ngx_crc32_update(&crc, (u_char *) layout, sizeof(layout));
     ngx_crc32_update(&crc, (u_char *) &conf->database, sizeof(ngx_uint_t));
+    ngx_crc32_update(&crc, (u_char *) &conf->topology, sizeof(ngx_uint_t));
     ngx_crc32_update(&crc, conf->prefix.data, conf->prefix.len);
+    ngx_crc32_update(&crc, conf->master.data, conf->master.len);
 
     server = conf->servers.elts;
 

@@ -20,6 +20,7 @@
 
 
 #define MEGABYTE  (1024 * 1024)
+#define SOURCE    7
 
 
 static const cg_table_age_t  age = { 60000, 300000, 3000 };
@@ -45,7 +46,7 @@ make(size_t size, size_t ndocs)
     f.t = cg_table_init(mem, size, ndocs);
     assert_non_null(f.t);
 
-    cg_table_since(f.t, 999);
+    cg_table_since(f.t, SOURCE, 999);
 
     return f;
 }
@@ -106,7 +107,7 @@ put(cg_table_t *t, uint64_t n, uint32_t asked, uint32_t version)
     r = record(version);
 
     return cg_table_put(t, tag, &p, cg_table_generation(t, &p), asked,
-                        getpid(), &r);
+                        SOURCE, getpid(), &r);
 }
 
 
@@ -178,7 +179,7 @@ sixteen_documents_fit(void **state)
     subject(1, tag, &p);
 
     assert_true(cg_table_put(f.t, tag, &p, cg_table_generation(f.t, &p), 1000,
-                             getpid(), &in));
+                             SOURCE, getpid(), &in));
     assert_int_equal(cg_table_get(f.t, tag, 1000, &age, &out, &found),
                      CG_TABLE_HIT);
     assert_memory_equal(&in, &out, sizeof(in));
@@ -203,7 +204,7 @@ absence_is_kept_too(void **state)
     subject(5, tag, &p);
 
     assert_true(cg_table_put(f.t, tag, &p, cg_table_generation(f.t, &p), 1000,
-                             getpid(), NULL));
+                             SOURCE, getpid(), NULL));
     assert_int_equal(cg_table_get(f.t, tag, 1000, &age, &r, &found),
                      CG_TABLE_HIT);
     assert_false(found);
@@ -223,9 +224,9 @@ an_entry_ages(void **state)
 
     put(f.t, 1, 1000, 1);
 
-    cg_table_alive(f.t, 60999);
+    cg_table_alive(f.t, SOURCE, 60999);
     assert_int_equal(get(f.t, 1, 60999, NULL, NULL), CG_TABLE_HIT);
-    cg_table_alive(f.t, 61000);
+    cg_table_alive(f.t, SOURCE, 61000);
     assert_int_equal(get(f.t, 1, 61000, NULL, NULL), CG_TABLE_STALE);
     assert_int_equal(get(f.t, 1, 360999, NULL, NULL), CG_TABLE_STALE);
     assert_int_equal(get(f.t, 1, 361000, NULL, NULL), CG_TABLE_MISS);
@@ -243,9 +244,9 @@ the_clock_may_wrap(void **state)
 
     (void) state;
 
-    cg_table_since(f.t, UINT32_MAX - 2000);
+    cg_table_since(f.t, SOURCE, UINT32_MAX - 2000);
     put(f.t, 1, UINT32_MAX - 1000, 1);
-    cg_table_alive(f.t, 500);
+    cg_table_alive(f.t, SOURCE, 500);
 
     assert_int_equal(get(f.t, 1, 500, NULL, NULL), CG_TABLE_HIT);
 
@@ -268,11 +269,11 @@ without_a_feed_nothing_is_a_hit(void **state)
 
     assert_int_equal(get(f.t, 1, 1000, NULL, NULL), CG_TABLE_HIT);
 
-    cg_table_deaf(f.t);
+    cg_table_deaf(f.t, SOURCE);
     assert_int_equal(get(f.t, 1, 1000, NULL, NULL), CG_TABLE_STALE);
 
     /* what was asked for before it came back may have changed meanwhile */
-    cg_table_since(f.t, 2000);
+    cg_table_since(f.t, SOURCE, 2000);
     assert_int_equal(get(f.t, 1, 2000, NULL, NULL), CG_TABLE_STALE);
 
     put(f.t, 1, 2000, 1);
@@ -293,13 +294,50 @@ a_silent_feed_is_no_feed(void **state)
     (void) state;
 
     put(f.t, 1, 1000, 1);
-    cg_table_alive(f.t, 1000);
+    cg_table_alive(f.t, SOURCE, 1000);
 
     assert_int_equal(get(f.t, 1, 4000, NULL, NULL), CG_TABLE_HIT);
     assert_int_equal(get(f.t, 1, 4001, NULL, NULL), CG_TABLE_STALE);
 
-    cg_table_alive(f.t, 4001);
+    cg_table_alive(f.t, SOURCE, 4001);
     assert_int_equal(get(f.t, 1, 4001, NULL, NULL), CG_TABLE_HIT);
+
+    drop(f);
+}
+
+
+static void
+a_source_that_is_deaf_leaves_the_others_alone(void **state)
+{
+    uint8_t         tag[CG_TAG_LEN];
+    cg_record_t     r = record(1);
+    cg_pseudonym_t  p;
+    fixture_t       f = make(MEGABYTE, 3);
+
+    (void) state;
+
+    put(f.t, 1, 1000, 1);
+
+    subject(2, tag, &p);
+    cg_table_since(f.t, CG_TABLE_SOURCES - 1, 999);
+    assert_true(cg_table_put(f.t, tag, &p, cg_table_generation(f.t, &p), 1000,
+                             CG_TABLE_SOURCES - 1, getpid(), &r));
+
+    cg_table_deaf(f.t, SOURCE);
+    assert_int_equal(get(f.t, 1, 1000, NULL, NULL), CG_TABLE_STALE);
+    assert_int_equal(get(f.t, 2, 1000, NULL, NULL), CG_TABLE_HIT);
+
+    /* it begins anew, and for itself alone */
+    cg_table_since(f.t, SOURCE, 2000);
+    assert_int_equal(get(f.t, 1, 2000, NULL, NULL), CG_TABLE_STALE);
+    assert_int_equal(get(f.t, 2, 2000, NULL, NULL), CG_TABLE_HIT);
+
+    /* asked again, of another source: whatever happens to the old one */
+    subject(1, tag, &p);
+    assert_true(cg_table_put(f.t, tag, &p, cg_table_generation(f.t, &p), 2000,
+                             CG_TABLE_SOURCES - 1, getpid(), &r));
+    cg_table_deaf(f.t, SOURCE);
+    assert_int_equal(get(f.t, 1, 2000, NULL, NULL), CG_TABLE_HIT);
 
     drop(f);
 }
@@ -314,7 +352,7 @@ a_change_is_forgotten_even_when_the_store_is_down(void **state)
 
     put(f.t, 1, 1000, 1);
     forget(f.t, 1);
-    cg_table_deaf(f.t);
+    cg_table_deaf(f.t, SOURCE);
 
     assert_int_equal(get(f.t, 1, 1000, NULL, NULL), CG_TABLE_MISS);
 
@@ -341,7 +379,8 @@ a_reply_from_before_a_change_is_refused(void **state)
     generation = cg_table_generation(f.t, &p);
     cg_table_forget(f.t, &p);
 
-    assert_false(cg_table_put(f.t, tag, &p, generation, 1000, getpid(), &r));
+    assert_false(cg_table_put(f.t, tag, &p, generation, 1000, SOURCE,
+                              getpid(), &r));
     assert_int_equal(get(f.t, 1, 1000, NULL, NULL), CG_TABLE_MISS);
 
     drop(f);
@@ -416,12 +455,12 @@ the_hand_passes_over_what_is_used(void **state)
 static void
 too_small_is_no_table(void **state)
 {
-    static uint8_t  mem[2048] __attribute__((aligned(64)));
+    static uint8_t  mem[8192] __attribute__((aligned(64)));
 
     (void) state;
 
     assert_null(cg_table_init(mem, 64, 8));
-    assert_null(cg_table_init(mem, 640, 8));
+    assert_null(cg_table_init(mem, 3200, 8));
     assert_non_null(cg_table_init(mem, sizeof(mem), 8));
 }
 
@@ -532,6 +571,7 @@ main(void)
         cmocka_unit_test(the_clock_may_wrap),
         cmocka_unit_test(without_a_feed_nothing_is_a_hit),
         cmocka_unit_test(a_silent_feed_is_no_feed),
+        cmocka_unit_test(a_source_that_is_deaf_leaves_the_others_alone),
         cmocka_unit_test(a_change_is_forgotten_even_when_the_store_is_down),
         cmocka_unit_test(a_reply_from_before_a_change_is_refused),
         cmocka_unit_test(a_table_holds_what_it_says),

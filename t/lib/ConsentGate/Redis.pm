@@ -49,7 +49,8 @@ sub start ($self) {
     $self->{conf} = "$self->{dir}/redis.conf";
     open my $fh, '>', $self->{conf} or croak "$self->{conf}: $!";
     print $fh "$_ $config{$_}\n" for sort keys %config;
-    print $fh "user $_ on >$USER{$_} @{[ rules($_) ]}\n" for sort keys %USER;
+    print $fh "user $_ on >$USER{$_} @{[ $self->rules_of($_) ]}\n"
+        for sort keys %USER;
     close $fh or croak "$self->{conf}: $!";
 
     $self->{pid} = spawn($self->{log},
@@ -60,6 +61,12 @@ sub start ($self) {
         or croak "redis-server does not start:\n" . slurp($self->{log});
 
     return $self;
+}
+
+
+# Those of a user here; rules: names of more files, for all.
+sub rules_of ($self, $user) {
+    return map { rules($_) } $user, @{ $self->{rules} // [] };
 }
 
 

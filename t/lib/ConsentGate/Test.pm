@@ -13,12 +13,14 @@ use File::Path qw(make_path remove_tree);
 use File::Temp ();
 use Test::More ();
 
+use ConsentGate::Cluster;
 use ConsentGate::Fake;
 use ConsentGate::Geo qw(address_of make_mmdb standard_networks);
 use ConsentGate::HTTP;
 use ConsentGate::Nginx;
 use ConsentGate::Process qw(free_port slurp wait_for);
 use ConsentGate::Redis;
+use ConsentGate::Sentinel;
 use ConsentGate::Relay;
 
 our @EXPORT    = qw(address_of wait_for slurp);
@@ -164,6 +166,16 @@ sub redis ($self, %options) {
     push @{ $self->{redis} }, $redis;
 
     return $redis;
+}
+
+
+# Several, that are one: a cluster, a group with sentinels.
+sub cluster ($self, %options) {
+    return ConsentGate::Cluster->new(test => $self, %options);
+}
+
+sub sentinel ($self, %options) {
+    return ConsentGate::Sentinel->new(test => $self, %options);
 }
 
 
