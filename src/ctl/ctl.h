@@ -251,7 +251,6 @@ redisReply *ctl_ask_argv(ctl_t *ctl, cg_str_t key, int argc,
 
 typedef struct {
     ctl_node_t  *node;
-    cg_str_t     key;         /* a copy in `bytes` */
     char        *bytes;
     size_t       len;
     redisReply  *reply;
@@ -265,6 +264,8 @@ typedef struct {
 
 ctl_exit_e ctl_batch_add(ctl_t *ctl, ctl_batch_t *batch, cg_str_t key,
     const char *fmt, ...);
+ctl_exit_e ctl_batch_add_argv(ctl_t *ctl, ctl_batch_t *batch, cg_str_t key,
+    int argc, const char **argv, const size_t *lens);
 /* Fills in the replies. An error of Redis is reported, and ends it. */
 ctl_exit_e ctl_batch_run(ctl_t *ctl, ctl_batch_t *batch);
 void ctl_batch_clear(ctl_batch_t *batch);

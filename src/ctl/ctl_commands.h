@@ -16,6 +16,12 @@ ctl_exit_e ctl_link(ctl_t *ctl, int argc, char **argv);
 
 extern const ctl_option_t  ctl_link_options[];
 
+extern const ctl_option_t  ctl_policy_publish_options[];
+ctl_exit_e ctl_policy_publish(ctl_t *ctl, int argc, char **argv);
+
+extern const ctl_option_t  ctl_policy_schedule_options[];
+ctl_exit_e ctl_policy_schedule(ctl_t *ctl, int argc, char **argv);
+
 extern const ctl_option_t  ctl_verify_options[];
 ctl_exit_e ctl_verify(ctl_t *ctl, int argc, char **argv);
 

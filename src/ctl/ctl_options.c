@@ -190,7 +190,11 @@ ctl_options_one(ctl_t *ctl, int argc, char **argv, int *i)
         *inlined++ = '\0';
     }
 
-    if (inlined == NULL && ctl_options_global(ctl, name)) {
+    /* "policy publish --version 5": what a command takes comes first */
+
+    if (ctl_options_own(ctl, name) == -1 && inlined == NULL
+        && ctl_options_global(ctl, name))
+    {
         return CTL_OK;
     }
 

@@ -8,6 +8,7 @@
 #include "ctl_redis.h"
 
 
+static ctl_exit_e ctl_redis_start(ctl_t *ctl);
 static ctl_exit_e ctl_redis_connect(ctl_t *ctl, const char *master);
 static ctl_node_t *ctl_redis_first(ctl_t *ctl, const char *master);
 static ctl_node_t *ctl_redis_master(ctl_t *ctl, ctl_node_t *sentinel,
@@ -26,37 +27,25 @@ static ctl_exit_e ctl_batch_send(ctl_t *ctl, ctl_batch_t *batch);
 ctl_exit_e
 ctl_redis_open(ctl_t *ctl)
 {
-    const char  *topology;
-    ctl_exit_e   rc;
+    ctl_exit_e  rc;
 
     if (ctl->redis != NULL) {
         return CTL_OK;
     }
-
-    topology = ctl_setting(ctl, CTL_TOPOLOGY);
 
     ctl->redis = calloc(1, sizeof(ctl_redis_t));
     if (ctl->redis == NULL) {
         return ctl_fail(ctl, CTL_FAILED, "out of memory");
     }
 
-    rc = ctl_net_tls(ctl, &ctl->redis->tls);
+    rc = ctl_redis_start(ctl);
+
     if (rc != CTL_OK) {
-        return rc;
+        ctl_redis_close(ctl->redis);
+        ctl->redis = NULL;
     }
 
-    if (strncmp(topology, "sentinel ", 9) == 0) {
-        return ctl_redis_connect(ctl, topology + 9);
-    }
-
-    ctl->redis->cluster = strcmp(topology, "cluster") == 0;
-
-    if (!ctl->redis->cluster && strcmp(topology, "single") != 0) {
-        return ctl_fail(ctl, CTL_USAGE, "topology: \"%s\" is not \"single\", "
-                        "\"cluster\" or \"sentinel MASTER\"", topology);
-    }
-
-    return ctl_redis_connect(ctl, NULL);
+    return rc;
 }
 
 
@@ -219,6 +208,35 @@ ctl_batch_add(ctl_t *ctl, ctl_batch_t *batch, cg_str_t key, const char *fmt,
 }
 
 
+ctl_exit_e
+ctl_batch_add_argv(ctl_t *ctl, ctl_batch_t *batch, cg_str_t key, int argc,
+    const char **argv, const size_t *lens)
+{
+    long long    len;
+    ctl_call_t  *call;
+    ctl_exit_e   rc;
+
+    rc = ctl_batch_grow(ctl, batch);
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    call = &batch->calls[batch->n];
+    len = redisFormatCommandArgv(&call->bytes, argc, argv, lens);
+
+    if (len < 0) {
+        return ctl_fail(ctl, CTL_FAILED, "out of memory");
+    }
+
+    call->len = (size_t) len;
+    call->node = ctl_redis_of(ctl->redis, key);
+    call->reply = NULL;
+    batch->n++;
+
+    return CTL_OK;
+}
+
+
 /* Redirections come last, when no connection has a reply under way. */
 
 ctl_exit_e
@@ -272,6 +290,34 @@ ctl_batch_free(ctl_batch_t *batch)
     free(batch->calls);
     batch->calls = NULL;
     batch->size = 0;
+}
+
+
+static ctl_exit_e
+ctl_redis_start(ctl_t *ctl)
+{
+    const char  *topology;
+    ctl_exit_e   rc;
+
+    topology = ctl_setting(ctl, CTL_TOPOLOGY);
+
+    rc = ctl_net_tls(ctl, &ctl->redis->tls);
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    if (strncmp(topology, "sentinel ", 9) == 0) {
+        return ctl_redis_connect(ctl, topology + 9);
+    }
+
+    ctl->redis->cluster = strcmp(topology, "cluster") == 0;
+
+    if (!ctl->redis->cluster && strcmp(topology, "single") != 0) {
+        return ctl_fail(ctl, CTL_USAGE, "topology: \"%s\" is not \"single\", "
+                        "\"cluster\" or \"sentinel MASTER\"", topology);
+    }
+
+    return ctl_redis_connect(ctl, NULL);
 }
 
 
@@ -465,11 +511,19 @@ ctl_node_vcall(ctl_t *ctl, ctl_node_t *node, const char *fmt, va_list args)
 }
 
 
+/* Room for one more; and there must be somewhere to send it. */
+
 static ctl_exit_e
 ctl_batch_grow(ctl_t *ctl, ctl_batch_t *batch)
 {
     size_t       size;
     ctl_call_t  *calls;
+    ctl_exit_e   rc;
+
+    rc = ctl_redis_open(ctl);
+    if (rc != CTL_OK) {
+        return rc;
+    }
 
     if (batch->n < batch->size) {
         return CTL_OK;

@@ -29,6 +29,25 @@ const ctl_command_t  ctl_commands[] = {
       "  consentctl policy list terms --json",
       NULL, ctl_policy_list },
 
+    { "policy publish", "DOCUMENT",
+      "put a version in force now",
+      "Writes a document's field of the policy hash, after it has told how "
+      "many subjects\nwill be asked. Each nginx hears of it at once. Title and "
+      "url stay if they are not\ngiven.\n\n"
+      "  consentctl policy publish terms --version 20260101 \\\n"
+      "      --file /var/www/legal/terms.html --dry-run\n"
+      "  consentctl policy publish terms --version 20260102 --minor",
+      ctl_policy_publish_options, ctl_policy_publish },
+
+    { "policy schedule", "DOCUMENT",
+      "announce a version that is required from a date on",
+      "The same for a version that is required later. Until then what is "
+      "required now\nstays so, and those who have it pass with a notice: show "
+      "them a banner.\n\n"
+      "  consentctl policy schedule terms --version 20260301 \\\n"
+      "      --effective 2026-03-01 --file terms.html",
+      ctl_policy_schedule_options, ctl_policy_schedule },
+
     { "checkpoint", "",
       "sign how far the events are",
       "Checks the events that came since the last time and writes, for each "
