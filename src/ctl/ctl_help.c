@@ -6,6 +6,11 @@
 #include "ctl.h"
 
 
+#define CTL_HELP_WIDTH  78     /* characters of a line */
+
+
+static void ctl_help_text(FILE *out, const char *text);
+static size_t ctl_help_word(FILE *out, const char *word, size_t column);
 static void ctl_help_options(FILE *out, const ctl_option_t *options);
 static void ctl_help_settings(FILE *out);
 static void ctl_help_row(FILE *out, const char *name, const char *value,
@@ -83,9 +88,10 @@ ctl_help_command(FILE *out, const ctl_command_t *command)
 
     some = command->options != NULL && command->options[0].name != NULL;
 
-    fprintf(out, "usage: consentctl %s%s%s%s\n\n%s\n", command->name,
+    fprintf(out, "usage: consentctl %s%s%s%s\n\n", command->name,
             command->args[0] != '\0' ? " " : "", command->args,
-            some ? " [OPTIONS]" : "", command->help);
+            some ? " [OPTIONS]" : "");
+    ctl_help_text(out, command->help);
 
     if (some) {
         fprintf(out, "\nOptions:\n\n");
@@ -131,6 +137,65 @@ ctl_help_table(FILE *out)
     }
 
     fputc('\n', out);
+}
+
+
+/* Lines are filled, but for those that begin with a space: examples. */
+
+static void
+ctl_help_text(FILE *out, const char *text)
+{
+    size_t  len, column;
+
+    column = 0;
+
+    while (*text != '\0') {
+
+        if (column > 0 && *text == '\n') {
+            fputc('\n', out);
+            column = 0;
+            text++;
+            continue;
+        }
+
+        if (column == 0 && (*text == '\n' || *text == ' ')) {
+            len = strcspn(text, "\n");
+            fprintf(out, "%.*s\n", (int) len, text);
+            text += len + (text[len] == '\n');
+            continue;
+        }
+
+        column = ctl_help_word(out, text, column);
+        text += strcspn(text, " \n");
+
+        if (*text == ' ' || (*text == '\n' && text[1] != '\n'
+                             && text[1] != ' '))
+        {
+            text++;
+        }
+    }
+
+    if (column > 0) {
+        fputc('\n', out);
+    }
+}
+
+
+static size_t
+ctl_help_word(FILE *out, const char *word, size_t column)
+{
+    size_t  len;
+
+    len = strcspn(word, " \n");
+
+    if (column > 0 && column + 1 + len > CTL_HELP_WIDTH) {
+        fputc('\n', out);
+        column = 0;
+    }
+
+    fprintf(out, "%s%.*s", column > 0 ? " " : "", (int) len, word);
+
+    return column + (column > 0) + len;
 }
 
 

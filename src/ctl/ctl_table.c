@@ -24,7 +24,7 @@ const ctl_command_t  ctl_commands[] = {
     { "policy list", "[DOCUMENT]",
       "what is in force, and what will be",
       "Shows each document of the policy hash as the gate reads it, and what "
-      "is wrong\nwith a field that cannot be read.\n\n"
+      "is wrong with a field that cannot be read.\n\n"
       "  consentctl policy list\n"
       "  consentctl policy list terms --json",
       NULL, ctl_policy_list },
@@ -32,8 +32,8 @@ const ctl_command_t  ctl_commands[] = {
     { "policy publish", "DOCUMENT",
       "put a version in force now",
       "Writes a document's field of the policy hash, after it has told how "
-      "many subjects\nwill be asked. Each nginx hears of it at once. Title and "
-      "url stay if they are not\ngiven.\n\n"
+      "many subjects will be asked. Each nginx hears of it at once. Title and "
+      "url stay if they are not given.\n\n"
       "  consentctl policy publish terms --version 20260101 \\\n"
       "      --file /var/www/legal/terms.html --dry-run\n"
       "  consentctl policy publish terms --version 20260102 --minor",
@@ -42,7 +42,7 @@ const ctl_command_t  ctl_commands[] = {
     { "policy schedule", "DOCUMENT",
       "announce a version that is required from a date on",
       "The same for a version that is required later. Until then what is "
-      "required now\nstays so, and those who have it pass with a notice: show "
+      "required now stays so, and those who have it pass with a notice: show "
       "them a banner.\n\n"
       "  consentctl policy schedule terms --version 20260301 \\\n"
       "      --effective 2026-03-01 --file terms.html",
@@ -51,9 +51,9 @@ const ctl_command_t  ctl_commands[] = {
     { "checkpoint", "",
       "sign how far the events are",
       "Checks the events that came since the last time and writes, for each "
-      "bucket that\nhas changed, the link of its last event to the file of "
-      "checkpoints, signed.\nWho can write to Redis can then no longer change "
-      "what went before unseen. Keep\nthe file on another machine than "
+      "bucket that has changed, the link of its last event to the file of "
+      "checkpoints, signed. Who can write to Redis can then no longer change "
+      "what went before unseen. Keep the file on another machine than "
       "Redis; it must not be shortened.\n\n"
       "  consentctl checkpoint",
       ctl_checkpoint_options, ctl_checkpoint },
@@ -61,10 +61,10 @@ const ctl_command_t  ctl_commands[] = {
     { "verify", "",
       "look for events that are missing, moved or altered",
       "Checks the signature of each event, that each follows from the one "
-      "before in its\nbucket and in its subject's history, that each record "
-      "names an event that is\nthere, and all of it against the checkpoints. "
-      "The first fault of each bucket is\nnamed: malformed, unknown_key, "
-      "altered, moved, repeated, reordered, missing,\ntruncated, forked.\n\n"
+      "before in its bucket and in its subject's history, that each record "
+      "names an event that is there, and all of it against the checkpoints. "
+      "The first fault of each bucket is named: malformed, unknown_key, "
+      "altered, moved, repeated, reordered, missing, truncated, forked.\n\n"
       "  consentctl verify\n"
       "  consentctl verify --account anna\n"
       "  consentctl verify --bucket 0a3 --json",
@@ -73,8 +73,8 @@ const ctl_command_t  ctl_commands[] = {
     { "events export", "",
       "write old events to a file",
       "Writes events as JSON Lines: bucket, entry, and b, m and l as they are "
-      "in Redis.\nBeside it goes a signed manifest: how far each bucket has "
-      "been exported.\nEvents are checked on the way; a bucket with a fault is "
+      "in Redis. Beside it goes a signed manifest: how far each bucket has "
+      "been exported. Events are checked on the way; a bucket with a fault is "
       "left out.\n\n"
       "  consentctl events export --output 2026-01.jsonl\n"
       "  consentctl events export --output all.jsonl --all",
@@ -83,9 +83,9 @@ const ctl_command_t  ctl_commands[] = {
     { "events trim", "",
       "delete what has been exported and is older than proof",
       "Deletes the events of an export from Redis, when the file is as it was "
-      "written,\nwhen they are older than proof, and when those in Redis are "
-      "the same ones. The\nlast event of each bucket stays, for the next one "
-      "builds on it. Where the chain\nbegins from now on is signed in the file "
+      "written, when they are older than proof, and when those in Redis are "
+      "the same ones. The last event of each bucket stays, for the next one "
+      "builds on it. Where the chain begins from now on is signed in the file "
       "of checkpoints, which verify needs.\n\n"
       "  consentctl events trim --manifest 2026-01.jsonl.manifest --dry-run",
       ctl_events_trim_options, ctl_events_trim },
@@ -93,9 +93,9 @@ const ctl_command_t  ctl_commands[] = {
     { "link", "",
       "links for an email that asks to accept",
       "Makes a link that opens the policy page for an account, from any "
-      "address, and\nlets whoever follows it accept, once. Without --subject a "
-      "list of accounts is\nread on standard input; what comes out is CSV with "
-      "the columns subject, link\nand expires, or JSON Lines with --json or "
+      "address, and lets whoever follows it accept, once. Without --subject a "
+      "list of accounts is read on standard input; what comes out is CSV with "
+      "the columns subject, link and expires, or JSON Lines with --json or "
       "--format jsonl.\n\n"
       "  consentctl link --subject 42 --expires 14d \\\n"
       "             --url https://example.com/consent/link\n"
