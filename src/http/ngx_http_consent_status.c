@@ -12,7 +12,7 @@
  * the names without prefix and unit.
  */
 
-#define NGX_HTTP_CONSENT_STATUS_SIZE  65536     /* bytes of an answer */
+#define NGX_HTTP_CONSENT_STATUS_SIZE  131072    /* bytes of an answer */
 
 
 static ngx_int_t ngx_http_consent_status_handler(ngx_http_request_t *r);

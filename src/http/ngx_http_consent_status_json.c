@@ -10,6 +10,7 @@ static void ngx_http_consent_member(cg_out_t *out, const char *name,
     uint64_t n);
 static void ngx_http_consent_object(cg_out_t *out, const char *name,
     const char **names, ngx_atomic_t *n, ngx_uint_t count);
+static void ngx_http_consent_json_nodes(ngx_http_consent_report_t *report);
 static void ngx_http_consent_json_database(cg_out_t *out, const char *name,
     ngx_http_consent_geo_t *geo);
 static void ngx_http_consent_json_decisions(ngx_http_consent_report_t *report);
@@ -100,6 +101,8 @@ ngx_http_consent_status_json(ngx_http_consent_report_t *report)
                                 report->store.feed_heard);
     }
 
+    ngx_http_consent_json_nodes(report);
+
     ngx_http_consent_member(out, "feed_invalidations", sum->invalidations);
     ngx_http_consent_member(out, "epoch", report->store.epoch);
     cg_out_str(out, report->store.policies_read
@@ -113,6 +116,46 @@ ngx_http_consent_status_json(ngx_http_consent_report_t *report)
     ngx_http_consent_json_documents(report);
 
     cg_out_str(out, cg_str("}\n"));
+}
+
+
+static void
+ngx_http_consent_json_nodes(ngx_http_consent_report_t *report)
+{
+    cg_out_t                   *out;
+    ngx_uint_t                  i;
+    ngx_consent_store_t        *client;
+    ngx_consent_node_status_t   node;
+
+    out = &report->out;
+    client = report->mcf->client;
+
+    cg_out_str(out, cg_str(",\"topology\":\""));
+    cg_out_bytes(out, report->store.topology,
+                 ngx_strlen(report->store.topology));
+    cg_out_str(out, cg_str("\",\"nodes\":["));
+
+    for (i = 0; ngx_consent_store_node_status(client, i, &node); i++) {
+        cg_out_str(out, i ? cg_str(",{\"address\":") : cg_str("{\"address\":"));
+        cg_out_json(out, ngx_http_consent_cstr(&node.name));
+        cg_out_str(out, node.open ? cg_str(",\"breaker\":\"open\"")
+                                  : cg_str(",\"breaker\":\"closed\""));
+        ngx_http_consent_member(out, "failures", node.failures);
+        cg_out_str(out, node.feed_up ? cg_str(",\"feed\":\"up\"")
+                                     : cg_str(",\"feed\":\"down\""));
+
+        if (node.feed_heard >= 0) {
+            ngx_http_consent_member(out, "feed_heard_ms", node.feed_heard);
+        }
+
+        if (node.slots) {
+            ngx_http_consent_member(out, "slots", node.slots);
+        }
+
+        cg_out_str(out, cg_str("}"));
+    }
+
+    cg_out_str(out, cg_str("]"));
 }
 
 

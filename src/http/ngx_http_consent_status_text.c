@@ -15,6 +15,7 @@ static void ngx_http_consent_one(cg_out_t *out, const char *name,
 static void ngx_http_consent_many(cg_out_t *out, const char *name,
     const char *help, const char *label, const char **names, ngx_atomic_t *n,
     ngx_uint_t count);
+static void ngx_http_consent_text_nodes(ngx_http_consent_report_t *report);
 static void ngx_http_consent_text_decisions(ngx_http_consent_report_t *report);
 static size_t ngx_http_consent_seconds(u_char *buf, uint64_t us);
 static void ngx_http_consent_text_latency(ngx_http_consent_report_t *report);
@@ -142,6 +143,7 @@ ngx_http_consent_status_text(ngx_http_consent_report_t *report)
     ngx_http_consent_one(out, "feed_up", "gauge",
                          "Whether changes are heard of as they happen.",
                          report->store.feed_up);
+    ngx_http_consent_text_nodes(report);
     ngx_http_consent_one(out, "feed_invalidations_total", "counter",
                          "Records that were told of as changed.",
                          sum->invalidations);
@@ -173,6 +175,43 @@ ngx_http_consent_status_text(ngx_http_consent_report_t *report)
     }
 
     ngx_http_consent_text_documents(report);
+}
+
+
+/* A family for each of what is known of a node. */
+
+static void
+ngx_http_consent_text_nodes(ngx_http_consent_report_t *report)
+{
+    ngx_consent_node_status_t  node;
+
+    ngx_uint_t            i, j, value[4];
+    ngx_consent_store_t  *client;
+
+    static const char  *families[][2] = {
+        { "node_breaker_open", "Whether a master is taken as down." },
+        { "node_failures", "Failures of a master in a row." },
+        { "node_feed_up", "Whether changes at a master are heard." },
+        { "node_slots", "Slots of a master of a cluster." }
+    };
+
+    client = report->mcf->client;
+
+    for (i = 0; i < 4; i++) {
+        ngx_http_consent_family(&report->out, families[i][0], "gauge",
+                                families[i][1]);
+
+        for (j = 0; ngx_consent_store_node_status(client, j, &node); j++) {
+            value[0] = node.open;
+            value[1] = node.failures;
+            value[2] = node.feed_up;
+            value[3] = node.slots;
+
+            ngx_http_consent_sample(&report->out, families[i][0], "node",
+                                    ngx_http_consent_cstr(&node.name),
+                                    value[i]);
+        }
+    }
 }
 
 

@@ -104,6 +104,13 @@ ngx_consent_fault_reply(ngx_consent_conn_t *conn, ngx_consent_fault_e kind,
 
     word = ngx_consent_fault_word(reply);
 
+    if (conn->role->sentinel && kind == NGX_CONSENT_FAULT_DENIED) {
+        return ngx_consent_fault(conn, kind, 0, "\"%*s\": check "
+                                 "\"sentinel_username\" and "
+                                 "\"sentinel_password_file\" in "
+                                 "\"consent_store\"", len, text.data);
+    }
+
     if (word) {
         return ngx_consent_fault(conn, kind, 0, "\"%*s\"%s%s", len,
                                  text.data, word->advice ? ": " : "",

@@ -121,14 +121,21 @@ sub cmd ($self, @words) {
 }
 
 
-# Many commands in one go, an array each.
+# Many commands in one go, an array each. A kept connection that the server has
+# closed is made again.
 sub cmds ($self, @commands) {
+    my $kept   = $self->{client};
     my $client = $self->{client} //= $self->connect;
+    local $SIG{PIPE} = 'IGNORE';
 
     print {$client} map { resp_command(@$_) } @commands;
     $client->flush;
 
-    return map { $self->reply } @commands;
+    my $first = eval { \$self->reply };
+
+    return $$first, map { $self->reply } @commands[1 .. $#commands] if $first;
+    return $self->cmds(@commands) if $kept && $self->{pid};
+    croak $@;
 }
 
 

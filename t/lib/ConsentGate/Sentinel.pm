@@ -121,8 +121,7 @@ sub up       ($self) { return grep { $_->pid } $self->nodes }
 
 
 # Who is the master, by the word of a sentinel.
-sub master ($self) {
-    my ($watcher) = grep { $_->pid } $self->watchers;
+sub master ($self, $watcher = ($self->watchers)[-1]) {
     my $address = $watcher->cmd('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', NAME);
     my ($node) = grep { $_->port == $address->[1] } $self->nodes;
     return $node;
@@ -131,11 +130,16 @@ sub master ($self) {
 
 # Ask a sentinel for another master; returns at once.
 sub failover ($self) {
-    my ($watcher) = grep { $_->pid } $self->watchers;
-    my $reply = $watcher->cmd('SENTINEL', 'FAILOVER', NAME);
+    my $reply = ($self->watchers)[-1]->cmd('SENTINEL', 'FAILOVER', NAME);
     croak $reply->text if ref $reply;
     return;
 }
+
+
+# One command to the master; and what is there.
+sub cmd    ($self, @words)          { return $self->master->cmd(@words) }
+sub hash   ($self, $key)            { return $self->master->hash($key) }
+sub keys   ($self, $pattern = '*')  { return $self->master->keys($pattern) }
 
 
 # What consent_store needs: the sentinels, and the topology.
