@@ -37,8 +37,9 @@ sub start ($name) {
 }
 
 sub complaints ($nginx) {
-    return grep { !/asking again/ && /\[(?:warn|error)\].* consent (?:store|feed)/ } split /\n/,
-        slurp($nginx->{log});
+    return grep { !/asking again/ }     # a field that cannot be read
+        grep { /\[(?:warn|error)\].* consent (?:store|feed)/ }
+        split /\n/, slurp($nginx->{log});
 }
 
 sub reason ($http) {

@@ -26,8 +26,8 @@ my $dns   = dns();
 sub dns () {
     $t->write_file('hosts', '');
 
-    my $pid = spawn($t->dir . '/dnsmasq.log', '/usr/sbin/dnsmasq', '--no-daemon',
-        '--conf-file=/dev/null', '--port=' . $t->port('dns'),
+    my $pid = spawn($t->dir . '/dnsmasq.log', '/usr/sbin/dnsmasq',
+        qw(--no-daemon --conf-file=/dev/null), '--port=' . $t->port('dns'),
         qw(--listen-address=127.0.0.1 --bind-interfaces --no-resolv --no-hosts
         --local=/test/ --local-ttl=0 --log-queries --log-facility=-),
         "--addn-hosts=$hosts", '--pid-file=' . $t->dir . '/dnsmasq.pid',

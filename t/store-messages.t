@@ -105,10 +105,10 @@ my @CASES = (
     ['a certificate of an unknown authority', ['server '
         . at('tls'), 'tls on', 'tls_trusted_certificate '
         . $nobody->cert, 'tls_server_name redis.test'],
-        qr/its certificate is not trusted \(.*certificate.*\): set "tls_trusted_certificate" to/],
+        qr/is not trusted \(.*certificate.*\): set "tls_trusted_certificate"/],
     ['what the system does not know', ['server ' . at('tls'), 'tls on',
         'tls_server_name redis.test'],
-        qr/its certificate is not trusted \(.*certificate.*\): set "tls_trusted_certificate" to/],
+        qr/is not trusted \(.*certificate.*\): set "tls_trusted_certificate"/],
     ['one that has expired', ['server ' . at('old'), @TLS],
         qr/its certificate is not valid \(certificate has expired\): renew it/],
     ['none of ours where there must be one', ['server ' . at('asks'), @TLS],
@@ -121,7 +121,7 @@ my @CASES = (
     ['TLS to a web server without', ['server ' . at('web'), @TLS],
         qr/TLS handshake failed \(wrong version number\): this port does not/],
     ['no TLS to a port with', ['server ' . at('tls')],
-        qr/connection closed during the handshake.*: if this is a TLS port, set "tls on"/],
+        qr/closed during the handshake.*: if this is a TLS port, set "tls on"/],
 
     ['a web server', ['server ' . at('web')],
         qr/this is not Redis, it answers in HTTP: check "server" in/],
@@ -166,7 +166,7 @@ for my $case (@CASES) {
 
         my @lines = grep { /\[error\]/ } split /\n/, slurp($nginx->{log});
         is scalar @lines, 1, 'one line' or diag join "\n", @lines;
-        like $lines[0], qr/ consent store \S+: $line/, 'this one';
+        like $lines[0], qr/ consent store \S+: .*$line/, 'this one';
         unlike slurp($nginx->{log}), qr/not-the-password|gate-secret/,
             'and no password';
 

@@ -30,7 +30,8 @@ my $redis = $t->redis(tls => { port => $t->port('tls'), cert => $cert,
 
 # The store of the tests, with TLS and some settings.
 sub store ($server, @settings) {
-    my $settings = join ' ', map { "$_;" } "server $server", 'tls on', @settings;
+    my $settings = join ' ', map { "$_;" } "server $server", 'tls on',
+        @settings;
 
     return ConsentGate::Test::consent_block()
         =~ s/server\s+%%REDIS%%;/$settings/r;

@@ -20,7 +20,7 @@
 #if (NGX_SSL)
 
 #define NGX_CONSENT_TLS_PROTOCOLS  (NGX_SSL_TLSv1_2|NGX_SSL_TLSv1_3)
-#define NGX_CONSENT_TLS_CHAIN      6        /* certificates above the server's */
+#define NGX_CONSENT_TLS_CHAIN      6    /* certificates above the server's */
 
 
 typedef struct {

@@ -5,6 +5,7 @@ package ConsentGate::Redis;
 use v5.36;
 
 use Carp qw(croak);
+use File::Basename qw(dirname);
 use File::Path qw(make_path);
 use IO::Select;
 use IO::Socket::INET;
@@ -13,7 +14,7 @@ use IO::Socket::UNIX;
 use ConsentGate::Process qw(alive slurp spawn wait_for);
 use ConsentGate::Resp qw(resp_command resp_decode);
 
-my $RULES = __FILE__ =~ s{t/lib/ConsentGate/Redis\.pm$}{conf/redis}r;
+my $RULES = dirname(__FILE__) . '/../../../conf/redis';
 
 # The users of the documentation, with their passwords.
 our %USER = (gate => 'gate-secret', consentctl => 'consentctl-secret');
