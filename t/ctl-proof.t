@@ -118,7 +118,7 @@ subtest 'what the gate wrote' => sub {
 
     is $ctl->json('verify', '--bucket', $name)->data->{events}, 9,
         'one bucket';
-    my $one = $ctl->json('verify', '--account', $three[1])->data;
+    my $one = $ctl->json('verify', '--subject', $three[1])->data;
     is $one->{events}, 9, 'one account: its bucket';
     is $one->{subject}, key_of(account => $three[1])->{name}, 'and who it is';
     is $ctl->json('verify', '--pseudonym', $one->{subject})->data->{events}, 9,

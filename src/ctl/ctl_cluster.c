@@ -15,8 +15,8 @@
 
 static ctl_exit_e ctl_cluster_range(ctl_t *ctl, const redisReply *range,
     const ctl_node_t *from);
-static ctl_node_t *ctl_cluster_target(ctl_t *ctl, const redisReply *reply);
-static uint16_t ctl_crc16(const uint8_t *data, size_t len);
+static ctl_node_t *ctl_cluster_target(ctl_t *ctl, const redisReply *reply,
+    const ctl_node_t *from);
 
 
 ctl_node_t *
@@ -75,7 +75,7 @@ ctl_cluster_map(ctl_t *ctl, ctl_node_t *node)
 
     freeReplyObject(reply);
 
-    for (i = 0; rc == CTL_OK && i < CTL_SLOTS; i++) {
+    for (i = 0; rc == CTL_OK && i < CG_SLOTS; i++) {
         if (ctl->redis->slots[i] == NULL) {
             rc = ctl_fail(ctl, CTL_REDIS, "slot %zu of the cluster is "
                           "nobody's: see redis-cli --cluster check", i);
@@ -101,7 +101,7 @@ ctl_cluster_range(ctl_t *ctl, const redisReply *range, const ctl_node_t *from)
         || range->element[0]->type != REDIS_REPLY_INTEGER
         || range->element[1]->type != REDIS_REPLY_INTEGER
         || range->element[0]->integer < 0
-        || range->element[1]->integer >= CTL_SLOTS
+        || range->element[1]->integer >= CG_SLOTS
         || range->element[2]->type != REDIS_REPLY_ARRAY
         || range->element[2]->elements < 2
         || range->element[2]->element[1]->type != REDIS_REPLY_INTEGER)
@@ -138,29 +138,6 @@ ctl_cluster_range(ctl_t *ctl, const redisReply *range, const ctl_node_t *from)
     }
 
     return CTL_OK;
-}
-
-
-/* The part between the first '{' and the next '}', if it is not empty. */
-
-unsigned
-ctl_cluster_slot(cg_str_t key)
-{
-    const uint8_t  *open, *close, *end;
-
-    end = key.data + key.len;
-    open = key.len > 0 ? memchr(key.data, '{', key.len) : NULL;
-
-    if (open != NULL) {
-        open++;
-        close = open < end ? memchr(open, '}', (size_t) (end - open)) : NULL;
-
-        if (close != NULL && close > open) {
-            return ctl_crc16(open, (size_t) (close - open)) % CTL_SLOTS;
-        }
-    }
-
-    return ctl_crc16(key.data, key.len) % CTL_SLOTS;
 }
 
 
@@ -201,7 +178,7 @@ ctl_cluster_follow(ctl_t *ctl, redisReply *reply, const ctl_node_t *node,
                 return reply;
             }
 
-            to = ctl_cluster_target(ctl, reply);
+            to = ctl_cluster_target(ctl, reply, to);
         }
 
         freeReplyObject(reply);
@@ -229,61 +206,39 @@ ctl_cluster_follow(ctl_t *ctl, redisReply *reply, const ctl_node_t *node,
 }
 
 
-/* "MOVED 3999 127.0.0.1:6381": from now on; "ASK ...": this once. */
+/* MOVED is from now on, ASK this once. */
 
 static ctl_node_t *
-ctl_cluster_target(ctl_t *ctl, const redisReply *reply)
+ctl_cluster_target(ctl_t *ctl, const redisReply *reply,
+    const ctl_node_t *from)
 {
-    bool         moved;
-    char         host[256], address[300];
-    unsigned     slot;
-    ctl_node_t  *node;
-    const char  *colon;
+    char           address[CG_MAX_HOST + 16];
+    ctl_node_t    *node;
+    cg_redirect_t  r;
 
-    moved = reply->str[0] == 'M';
-
-    if (sscanf(reply->str, "%*s %u %255s", &slot, host) != 2
-        || slot >= CTL_SLOTS || (colon = strrchr(host, ':')) == NULL
-        || colon == host)
-    {
-        ctl_fail(ctl, CTL_REDIS, "Redis says: %s", reply->str);
+    if (!cg_redirect_parse(&r, ctl_reply_str(reply))) {
+        ctl_fail(ctl, CTL_REDIS, "Redis at %s says: %s", from->name,
+                 reply->str);
         return NULL;
     }
 
-    /* an address of IPv6 comes without brackets */
-
-    snprintf(address, sizeof(address),
-             memchr(host, ':', (size_t) (colon - host)) != NULL
-             ? "[%.*s]%s" : "%.*s%s", (int) (colon - host), host, colon);
+    if (r.host.len == 0) {
+        snprintf(address, sizeof(address), "%.*s:%u",
+                 (int) strcspn(from->name, ":"), from->name,
+                 (unsigned) r.port);
+    } else {
+        snprintf(address, sizeof(address),
+                 memchr(r.host.data, ':', r.host.len) != NULL
+                 ? "[%.*s]:%u" : "%.*s:%u", (int) r.host.len, r.host.data,
+                 (unsigned) r.port);
+    }
 
     node = ctl_cluster_node(ctl, address);
 
-    if (node != NULL && moved) {
+    if (node != NULL && !r.ask) {
         node->master = true;
-        ctl->redis->slots[slot] = node;
+        ctl->redis->slots[r.slot] = node;
     }
 
     return node;
-}
-
-
-/* CRC-16/XMODEM, as the specification of Redis Cluster has it. */
-
-static uint16_t
-ctl_crc16(const uint8_t *data, size_t len)
-{
-    int       bit;
-    uint16_t  crc;
-
-    crc = 0;
-
-    while (len-- > 0) {
-        crc ^= (uint16_t) (*data++ << 8);
-
-        for (bit = 0; bit < 8; bit++) {
-            crc = (uint16_t) (crc & 0x8000 ? crc << 1 ^ 0x1021 : crc << 1);
-        }
-    }
-
-    return crc;
 }

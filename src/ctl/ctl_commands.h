@@ -22,6 +22,9 @@ ctl_exit_e ctl_policy_publish(ctl_t *ctl, int argc, char **argv);
 extern const ctl_option_t  ctl_policy_schedule_options[];
 ctl_exit_e ctl_policy_schedule(ctl_t *ctl, int argc, char **argv);
 
+extern const ctl_option_t  ctl_pending_options[];
+ctl_exit_e ctl_pending(ctl_t *ctl, int argc, char **argv);
+
 extern const ctl_option_t  ctl_verify_options[];
 ctl_exit_e ctl_verify(ctl_t *ctl, int argc, char **argv);
 

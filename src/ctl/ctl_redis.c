@@ -10,6 +10,7 @@
 
 static ctl_exit_e ctl_redis_start(ctl_t *ctl);
 static ctl_exit_e ctl_redis_connect(ctl_t *ctl, const char *master);
+static ctl_exit_e ctl_redis_alone(ctl_t *ctl, ctl_node_t *node);
 static ctl_node_t *ctl_redis_first(ctl_t *ctl, const char *master);
 static ctl_node_t *ctl_redis_master(ctl_t *ctl, ctl_node_t *sentinel,
     const char *master, char *err, size_t size);
@@ -96,7 +97,7 @@ ctl_redis_node(ctl_redis_t *redis, size_t i)
 ctl_node_t *
 ctl_redis_of(ctl_redis_t *redis, cg_str_t key)
 {
-    return redis->cluster ? redis->slots[ctl_cluster_slot(key)]
+    return redis->cluster ? redis->slots[cg_slot(key)]
                           : redis->nodes[0];
 }
 
@@ -342,7 +343,42 @@ ctl_redis_connect(ctl_t *ctl, const char *master)
 
     node->master = true;
 
-    return CTL_OK;
+    return ctl_redis_alone(ctl, node);
+}
+
+
+/*
+ * One node of a cluster would answer for its own part, and numbers would be
+ * wrong without a word. Who may not say HELLO is not asked.
+ */
+
+static ctl_exit_e
+ctl_redis_alone(ctl_t *ctl, ctl_node_t *node)
+{
+    bool         cluster;
+    size_t       i;
+    redisReply  *reply;
+
+    reply = ctl_try_node(ctl, node, "HELLO 2");
+    if (reply == NULL) {
+        return ctl->failed;
+    }
+
+    cluster = false;
+
+    for (i = 0; i + 1 < reply->elements; i += 2) {
+        if (cg_str_eq(ctl_reply_str(reply->element[i]), cg_str("mode"))) {
+            cluster = cg_str_eq(ctl_reply_str(reply->element[i + 1]),
+                                cg_str("cluster"));
+        }
+    }
+
+    freeReplyObject(reply);
+
+    return cluster
+           ? ctl_fail(ctl, CTL_USAGE, "Redis at %s is a node of a cluster: set "
+                      "topology to cluster", node->name)
+           : CTL_OK;
 }
 
 

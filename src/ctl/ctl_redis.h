@@ -6,10 +6,10 @@
 #ifndef CTL_REDIS_H
 #define CTL_REDIS_H
 
+#include "../core/cg_slot.h"
 #include "ctl_net.h"
 
 
-#define CTL_SLOTS      16384      /* of a cluster */
 #define CTL_MAX_NODES  1024
 #define CTL_MAX_HOPS   5          /* MOVED and ASK of one command */
 
@@ -28,7 +28,7 @@ struct ctl_redis_s {
     bool          cluster;
     size_t        n;
     ctl_node_t   *nodes[CTL_MAX_NODES];
-    ctl_node_t   *slots[CTL_SLOTS];     /* NULL: nobody's */
+    ctl_node_t   *slots[CG_SLOTS];     /* NULL: nobody's */
 };
 
 
@@ -53,7 +53,6 @@ redisReply *ctl_node_call(ctl_t *ctl, ctl_node_t *node, const char *bytes,
 ctl_node_t *ctl_cluster_node(ctl_t *ctl, const char *address);
 /* Asks `node` for the map. */
 ctl_exit_e ctl_cluster_map(ctl_t *ctl, ctl_node_t *node);
-unsigned ctl_cluster_slot(cg_str_t key);
 /* A reply that sends the command elsewhere: "MOVED", "ASK", "TRYAGAIN". */
 bool ctl_cluster_redirected(const redisReply *reply);
 /*

@@ -13,7 +13,7 @@
 
 /* Rows for a table of options, with a comma behind. */
 #define CTL_WHO_OPTIONS                                                      \
-    { "account", "ID",                                                       \
+    { "subject", "ID",                                                       \
       "an account, as consent_subject names it" },                           \
     { "visitor", "COOKIE",                                                   \
       "a visitor, by the value of the visitor cookie" },                     \

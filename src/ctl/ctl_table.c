@@ -48,6 +48,18 @@ const ctl_command_t  ctl_commands[] = {
       "      --effective 2026-03-01 --file terms.html",
       ctl_policy_schedule_options, ctl_policy_schedule },
 
+    { "pending", "",
+      "who has not accepted what is in force",
+      "Reads a list of accounts on standard input and prints those who have "
+      "not accepted, which is what `consentctl link` reads. An account cannot "
+      "be told from its record: therefore the list is yours. With --scan it "
+      "counts all subjects that have a record, visitors and accounts. Those "
+      "without a record, and where they are, are not known then.\n\n"
+      "  consentctl pending < accounts | consentctl link > mailing\n"
+      "  consentctl pending --format csv --column id < users.csv\n"
+      "  consentctl pending --scan --rate 20000 --json",
+      ctl_pending_options, ctl_pending },
+
     { "checkpoint", "",
       "sign how far the events are",
       "Checks the events that came since the last time and writes, for each "
@@ -66,7 +78,7 @@ const ctl_command_t  ctl_commands[] = {
       "The first fault of each bucket is named: malformed, unknown_key, "
       "altered, moved, repeated, reordered, missing, truncated, forked.\n\n"
       "  consentctl verify\n"
-      "  consentctl verify --account anna\n"
+      "  consentctl verify --subject anna\n"
       "  consentctl verify --bucket 0a3 --json",
       ctl_verify_options, ctl_verify },
 

@@ -143,7 +143,7 @@ ctl_verify_which(ctl_t *ctl, unsigned *first, unsigned *last, ctl_who_t *who,
 
     text = ctl_option(ctl, "bucket");
     *first = *last = 0;
-    *subject = ctl_option(ctl, "account") != NULL
+    *subject = ctl_option(ctl, "subject") != NULL
                || ctl_option(ctl, "visitor") != NULL
                || ctl_option(ctl, "pseudonym") != NULL;
 

@@ -20,12 +20,12 @@ ctl_who(ctl_t *ctl, ctl_who_t *who)
 
     memset(who, 0, sizeof(ctl_who_t));
 
-    account = ctl_option(ctl, "account");
+    account = ctl_option(ctl, "subject");
     visitor = ctl_option(ctl, "visitor");
     pseudonym = ctl_option(ctl, "pseudonym");
 
     if ((account != NULL) + (visitor != NULL) + (pseudonym != NULL) != 1) {
-        return ctl_fail(ctl, CTL_USAGE, "give one of --account, --visitor "
+        return ctl_fail(ctl, CTL_USAGE, "give one of --subject, --visitor "
                         "and --pseudonym");
     }
 
