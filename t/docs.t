@@ -191,13 +191,20 @@ subtest 'the API' => sub {
     same([map { /^(?:GET|POST) (\w+)$/ ? $1 : () } first_column($text)],
         \@routes, 'requests');
 
+    same([first_column(section($doc, '### GET link'))], ['problem=',
+            grep { length } between(slurp('src/core/cg_link.c'),
+                qr/cg_link_names\[CG_\w+\] = \{/, qr/\n\};/)
+                =~ /cg_str\("([^"]*)"\)/g],
+        'what is wrong with a link');
+
     my ($problems, $types) = section($text, '### Problems')
         =~ /(.*)The gate itself answers(.*)/s;
     my @failures = between($post, qr/ngx_http_consent_failures\[\] = \{/,
         qr/\n\};/) =~ /\{ (\d+, "[\w-]+")/g;
     my @others = map { s/^NGX_HTTP_NOT_FOUND/404/r
-                       =~ s/^NGX_HTTP_NOT_ALLOWED/405/r }
-        $api =~ /api_problem\(r, (NGX_HTTP_NOT_\w+,\s+"[\w-]+")/g;
+                       =~ s/^NGX_HTTP_NOT_ALLOWED/405/r
+                       =~ s/^NGX_HTTP_FORBIDDEN/403/r }
+        $api =~ /api_problem\(r, (NGX_HTTP_\w+,\s+"[\w-]+")/g;
 
     same([map { /^\| `([\w-]+)` \| (\d+) / ? "$2 $1" : () } split /\n/,
             $problems],

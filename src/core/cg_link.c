@@ -13,7 +13,6 @@
 
 
 static bool cg_link_valid(const cg_link_t *t);
-static bool cg_link_tombstone(const cg_record_t *record);
 
 
 static const cg_str_t  cg_link_names[CG_LINK_STATES] = {
@@ -73,40 +72,18 @@ cg_link_open(cg_keys_t *keys, cg_link_t *t, cg_str_t text, cg_str_t realm,
 /*
  * What a link does not do: bring back what its account has had erased. While
  * the tombstone stands it tells; later a record that was there and is not
- * any more does.
+ * any more does. A visit that is remembered is no answer.
  */
 
 cg_link_e
 cg_link_check(const cg_link_t *t, const cg_record_t *record)
 {
-    if (record == NULL) {
-        return t->rev == 0 ? CG_LINK_OK : CG_LINK_ERASED;
-    }
+    uint32_t  rev;
 
-    return cg_link_tombstone(record) && record->rev > t->rev
+    rev = record != NULL ? record->rev : 0;
+
+    return rev < t->rev || (rev > t->rev && !cg_record_says(record))
            ? CG_LINK_ERASED : CG_LINK_OK;
-}
-
-
-/* Writes were counted, and nothing is left of them. */
-
-static bool
-cg_link_tombstone(const cg_record_t *record)
-{
-    if (record->rev == 0 || record->declined || record->answered
-        || record->age_state != CG_AGE_NONE
-        || record->residence != CG_CC_UNKNOWN || record->eea_day != 0)
-    {
-        return false;
-    }
-
-    for (size_t i = 0; i < CG_MAX_DOCUMENTS; i++) {
-        if (record->accepted[i] != 0) {
-            return false;
-        }
-    }
-
-    return true;
 }
 
 

@@ -51,7 +51,11 @@ ngx_http_consent_add_header(ngx_http_request_t *r, const char *key,
 ngx_int_t
 ngx_http_consent_own_headers(ngx_http_request_t *r)
 {
-    ngx_uint_t  i;
+    ngx_uint_t               i;
+    ngx_http_consent_ctx_t  *ctx;
+
+    static ngx_str_t  same_origin = ngx_string("same-origin");
+    static ngx_str_t  no_referrer = ngx_string("no-referrer");
 
     static struct {
         const char  *key;
@@ -59,9 +63,18 @@ ngx_http_consent_own_headers(ngx_http_request_t *r)
     } headers[] = {
         { "Cache-Control", ngx_string("no-store") },
         { "Content-Security-Policy", ngx_string("frame-ancestors 'none'") },
-        { "Referrer-Policy", ngx_string("same-origin") },
         { "X-Content-Type-Options", ngx_string("nosniff") }
     };
+
+    ctx = ngx_http_consent_get_ctx(r);
+
+    if (ngx_http_consent_add_header(r, "Referrer-Policy",
+                                    ctx && ctx->secret ? &no_referrer
+                                                       : &same_origin)
+        == NULL)
+    {
+        return NGX_ERROR;
+    }
 
     for (i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
         if (ngx_http_consent_add_header(r, headers[i].key, &headers[i].value)

@@ -20,6 +20,8 @@ typedef struct {
 static ngx_int_t ngx_http_consent_api_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_consent_api_method(ngx_http_request_t *r,
     ngx_http_consent_route_t *route);
+static ngx_uint_t ngx_http_consent_api_allowed(ngx_http_request_t *r,
+    ngx_http_consent_route_t *route);
 static ngx_int_t ngx_http_consent_state(ngx_http_request_t *r,
     ngx_uint_t what);
 static void ngx_http_consent_state_documents(ngx_http_request_t *r,
@@ -41,6 +43,8 @@ static void ngx_http_consent_state_names(ngx_http_request_t *r,
 static ngx_http_consent_route_t  ngx_http_consent_routes[] = {
 
     { ngx_string("state"), NGX_HTTP_CONSENT_READS, ngx_http_consent_state, 0 },
+
+    { ngx_string("link"), NGX_HTTP_CONSENT_READS, ngx_http_consent_link, 0 },
 
     { ngx_string("accept"), NGX_HTTP_CONSENT_CHANGES, CG_EVENT_ACCEPT },
 
@@ -144,7 +148,8 @@ ngx_http_consent_api_method(ngx_http_request_t *r,
     ngx_int_t  rc;
     ngx_str_t  empty;
 
-    if (r->method & route->methods) {
+    if ((r->method & route->methods) && ngx_http_consent_api_allowed(r, route))
+    {
         return route->handler(r, route->what);
     }
 
@@ -152,6 +157,13 @@ ngx_http_consent_api_method(ngx_http_request_t *r,
 
     if (rc != NGX_OK) {
         return rc;
+    }
+
+    if (r->method & route->methods) {
+        return ngx_http_consent_api_problem(r, NGX_HTTP_FORBIDDEN,
+                                            "link-accept",
+                                            "The link only lets you accept",
+                                            "For anything else sign in.", 0);
     }
 
     if (ngx_http_consent_add_header(r, "Allow", &route->allow) == NULL) {
@@ -172,6 +184,20 @@ ngx_http_consent_api_method(ngx_http_request_t *r,
                                         "method-not-allowed",
                                         "Method not allowed",
                                         "See the Allow header.", 0);
+}
+
+
+/* Who is known by the link of an email may see what is open, and accept. */
+
+static ngx_uint_t
+ngx_http_consent_api_allowed(ngx_http_request_t *r,
+    ngx_http_consent_route_t *route)
+{
+    return !ngx_http_consent_only_link(ngx_http_consent_get_ctx(r))
+           || route->handler == ngx_http_consent_state
+           || route->handler == ngx_http_consent_link
+           || (route->handler == ngx_http_consent_post
+               && route->what == CG_EVENT_ACCEPT);
 }
 
 

@@ -181,9 +181,55 @@ ngx_http_consent_open_gated(ngx_http_consent_ctx_t *ctx, cg_str_t value)
     scf = ngx_http_get_module_srv_conf(ctx->request,
                                        ngx_http_consent_gate_module);
 
-    return cg_gated_open(mcf->keys, &ctx->subject, value,
-                         ngx_http_consent_cstr(&scf->realm), ngx_time())
-           && (ctx->subject.kind == CG_SUBJECT_TEST) == ctx->facts.overridden;
+    if (!cg_gated_open(mcf->keys, &ctx->subject, value,
+                       ngx_http_consent_cstr(&scf->realm), ngx_time()))
+    {
+        if (!ngx_http_consent_open_link(ctx, value)) {
+            return 0;
+        }
+
+        ctx->subject = ctx->link->subject;
+    }
+
+    if ((ctx->subject.kind == CG_SUBJECT_TEST) != ctx->facts.overridden) {
+        ctx->link = NULL;
+        return 0;
+    }
+
+    return 1;
+}
+
+
+ngx_int_t
+ngx_http_consent_read_link(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_consent_read_other(r, ctx, ngx_http_consent_gated_suffix,
+                                     ngx_http_consent_open_link);
+
+    if (rc != NGX_OK) {
+        return rc == NGX_ERROR ? NGX_ERROR : NGX_OK;
+    }
+
+    if (ngx_http_consent_derive(r, ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (!cg_subject_same(&ctx->subject, &ctx->link->subject)) {
+        ctx->link = NULL;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_consent_send_link(ngx_http_request_t *r, ngx_str_t *token,
+    time_t max_age)
+{
+    return ngx_http_consent_send_other(r, ngx_http_consent_gated_suffix, token,
+                                       max_age);
 }
 
 

@@ -11,6 +11,7 @@
 #include <ngx_http.h>
 
 #include "../core/cg_event.h"
+#include "../core/cg_link.h"
 #include "../core/cg_path.h"
 #include "../core/cg_receipt.h"
 #include "../core/cg_tcf.h"
@@ -234,6 +235,7 @@ typedef struct {
     uint8_t                       cache;       /* ngx_http_consent_cache_e */
 
     ngx_str_t                     token;       /* the form token, once made */
+    cg_link_t                    *link;        /* by which the subject came */
     struct ngx_http_consent_change_s  *change; /* a POST under way */
 
     ngx_http_consent_override_t  *override;    /* a tester's; or NULL */
@@ -254,6 +256,7 @@ typedef struct {
     unsigned                      gated:1;     /* subject by the gated cookie */
     unsigned                      page:1;      /* one of our pages */
     unsigned                      page_headers:1;  /* sent with this answer */
+    unsigned                      secret:1;    /* the URI is: no referrer */
     unsigned                      done:1;      /* a decision is there */
     unsigned                      pretending:1;    /* `record` is pretended */
     unsigned                      override_moves:1;  /* to a cookie, or away */
@@ -497,6 +500,12 @@ ngx_int_t ngx_http_consent_send_gated(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
 /* Takes that cookie back. */
 ngx_int_t ngx_http_consent_clear_gated(ngx_http_request_t *r);
+/* The same cookie with the link of an email in it. */
+ngx_int_t ngx_http_consent_send_link(ngx_http_request_t *r, ngx_str_t *token,
+    time_t max_age);
+/* Sets ctx->link if the account that is signed in came by one of its own. */
+ngx_int_t ngx_http_consent_read_link(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
 
 
 /* ngx_http_consent_receipt.c */
@@ -629,6 +638,23 @@ char *ngx_http_consent_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 ngx_int_t ngx_http_consent_api_problem(ngx_http_request_t *r,
     ngx_uint_t status, const char *type, const char *title,
     const char *detail, cg_docs_t missing);
+
+
+/* ngx_http_consent_link.c */
+
+/* Content handler of GET and HEAD of a link. */
+ngx_int_t ngx_http_consent_link(ngx_http_request_t *r, ngx_uint_t what);
+/* 303 to the page, which tells what is wrong with it. */
+ngx_int_t ngx_http_consent_link_refuse(ngx_http_request_t *r,
+    cg_link_e state);
+/* Sets ctx->link, if the value is a good one. */
+ngx_uint_t ngx_http_consent_open_link(ngx_http_consent_ctx_t *ctx,
+    cg_str_t value);
+/* The key that tells whether ctx->link is spent. */
+ngx_int_t ngx_http_consent_link_key(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_str_t *key);
+/* Whether the subject is known by a link alone, which only lets accept. */
+ngx_uint_t ngx_http_consent_only_link(ngx_http_consent_ctx_t *ctx);
 
 
 /* ngx_http_consent_body.c: what a POST brings */

@@ -96,7 +96,8 @@ ngx_http_consent_process(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
                        : NGX_HTTP_CONSENT_BAD_TYPE);
     }
 
-    change->method = post->json ? CG_METHOD_API : CG_METHOD_PAGE;
+    change->method = ctx->link ? CG_METHOD_EMAIL
+                     : post->json ? CG_METHOD_API : CG_METHOD_PAGE;
 
     if (!ngx_http_consent_same_origin(r, ctx)) {
         return ngx_http_consent_fail(r, ctx, NGX_HTTP_CONSENT_CROSS_SITE);
@@ -126,7 +127,11 @@ ngx_http_consent_process(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
         return ngx_http_consent_fail(r, ctx, NGX_HTTP_CONSENT_BAD_TOKEN);
     }
 
-    failure = ngx_http_consent_check_change(r, ctx);
+    failure = ngx_http_consent_check_link(ctx);
+
+    if (failure == NGX_HTTP_CONSENT_NO_FAILURE) {
+        failure = ngx_http_consent_check_change(r, ctx);
+    }
 
     if (failure != NGX_HTTP_CONSENT_NO_FAILURE) {
         return ngx_http_consent_fail(r, ctx, failure);
@@ -183,6 +188,12 @@ ngx_http_consent_record_change(ngx_http_request_t *r,
     change = ctx->change;
 
     ngx_http_consent_fill_write(ctx);
+
+    if (ctx->link && change->what == CG_EVENT_ACCEPT
+        && ngx_http_consent_link_key(r, ctx, &change->write.link) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
     if (ngx_http_consent_make_event(r, ctx) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -259,6 +270,9 @@ ngx_http_consent_finish(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
 
     case NGX_CONSENT_CONFLICT:
         return ngx_http_consent_fail(r, ctx, NGX_HTTP_CONSENT_CHANGED);
+
+    case NGX_CONSENT_SPENT:
+        return ngx_http_consent_fail(r, ctx, NGX_HTTP_CONSENT_LINK_USED);
 
     default: /* NGX_CONSENT_FOREIGN */
         return NGX_HTTP_INTERNAL_SERVER_ERROR;

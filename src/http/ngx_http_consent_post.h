@@ -29,6 +29,8 @@ typedef enum {
     NGX_HTTP_CONSENT_NO_AGE,
     NGX_HTTP_CONSENT_UNDER_AGE,
     NGX_HTTP_CONSENT_NO_COUNTRY,
+    NGX_HTTP_CONSENT_LINK_USED,
+    NGX_HTTP_CONSENT_LINK_ERASED,
     NGX_HTTP_CONSENT_NO_STORE
 } ngx_http_consent_failure_e;
 
@@ -48,6 +50,13 @@ typedef struct ngx_http_consent_change_s {
     ngx_consent_write_t        write;
     uint8_t                    event[CG_EVENT_ID_LEN];
 } ngx_http_consent_change_t;
+
+
+/* ngx_http_consent_link.c */
+
+/* Whether the link that the subject came by, if any, is still good. */
+ngx_http_consent_failure_e ngx_http_consent_check_link(
+    ngx_http_consent_ctx_t *ctx);
 
 
 /* ngx_http_consent_event.c */

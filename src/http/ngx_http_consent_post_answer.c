@@ -58,6 +58,12 @@ static const ngx_http_consent_failure_t  ngx_http_consent_failures[] = {
     { 422, "country", "Not a country",
       "Send two letters of ISO 3166-1, or nothing." },
 
+    { 410, "link-used", "The link has been used",
+      "A link of an email is good for one acceptance." },
+
+    { 410, "link-erased", "The link is no longer good",
+      "The record that it was made for has been erased or withdrawn." },
+
     { 503, "unavailable", "The answer could not be recorded",
       "The record of consents does not answer at the moment: send it again." }
 };
@@ -71,6 +77,8 @@ static ngx_int_t ngx_http_consent_see_other(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
 static ngx_str_t *ngx_http_consent_page_of(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
+static ngx_int_t ngx_http_consent_fail_link(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_http_consent_failure_e failure);
 static ngx_int_t ngx_http_consent_page_again(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_str_t *page,
     const ngx_http_consent_failure_t *f);
@@ -112,7 +120,7 @@ ngx_http_consent_renew_cookies(ngx_http_request_t *r,
                ? ngx_http_consent_clear_receipt(r) : NGX_ERROR;
     }
 
-    if (ctx->gated && change->what == CG_EVENT_ACCEPT
+    if ((ctx->gated || ctx->link) && change->what == CG_EVENT_ACCEPT
         && ngx_http_consent_clear_gated(r) != NGX_OK)
     {
         return NGX_ERROR;
@@ -174,7 +182,19 @@ ngx_http_consent_see_other(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
     page = change->what == CG_EVENT_DECLINE ? &scf->page
            : change->write.age_state == CG_AGE_MINOR ? &scf->age_page : NULL;
 
-    if (page && page->len) {
+    if (page == NULL && ngx_http_consent_only_link(ctx)) {
+
+        /* this browser may be somebody else's: it is not let in for that */
+
+        ngx_str_set(&args, "done=link");
+
+        if (ngx_http_consent_page_uri(r, &scf->page, &args, &location)
+            != NGX_OK)
+        {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+    } else if (page && page->len) {
 
         if (ngx_http_consent_page_args(r, ctx, change->post.back,
                                        change->shown, NULL, &args)
@@ -206,6 +226,12 @@ ngx_http_consent_fail(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
         && ngx_http_consent_retry_after(r) != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (failure == NGX_HTTP_CONSENT_LINK_USED
+        || failure == NGX_HTTP_CONSENT_LINK_ERASED)
+    {
+        return ngx_http_consent_fail_link(r, ctx, failure);
     }
 
     page = ngx_http_consent_page_of(r, ctx);
@@ -246,6 +272,31 @@ ngx_http_consent_page_of(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
         return ctx->would.outcome == CG_AGE_PAGE && scf->age_page.len
                ? &scf->age_page : &scf->page;
     }
+}
+
+
+/* The cookie is of no use any more: the page is not that of its account. */
+
+static ngx_int_t
+ngx_http_consent_fail_link(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_http_consent_failure_e failure)
+{
+    const ngx_http_consent_failure_t  *f;
+
+    if (ngx_http_consent_clear_gated(r) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (!ctx->change->post.json) {
+        return ngx_http_consent_link_refuse(r,
+                                    failure == NGX_HTTP_CONSENT_LINK_USED
+                                    ? CG_LINK_USED : CG_LINK_ERASED);
+    }
+
+    f = &ngx_http_consent_failures[failure];
+
+    return ngx_http_consent_api_problem(r, f->status, f->type, f->title,
+                                        f->detail, 0);
 }
 
 

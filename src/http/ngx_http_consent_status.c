@@ -29,7 +29,8 @@ const char  *ngx_http_consent_lookup_names[] = {
 };
 
 const char  *ngx_http_consent_write_names[] = {
-    "written", "unchanged", "repeated", "conflict", "foreign", "failed"
+    "written", "unchanged", "repeated", "conflict", "foreign",
+    "spent", "failed"
 };
 
 

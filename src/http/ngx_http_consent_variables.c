@@ -58,6 +58,9 @@ static void ngx_http_consent_v_return(ngx_http_request_t *r,
 static void ngx_http_consent_v_locale(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_http_consent_main_conf_t *mcf,
     cg_out_t *out);
+static void ngx_http_consent_v_link(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_http_consent_main_conf_t *mcf,
+    cg_out_t *out);
 static ngx_int_t ngx_http_consent_token_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 
@@ -127,6 +130,10 @@ static ngx_http_variable_t  ngx_http_consent_vars[] = {
 
     { ngx_string("consent_locale"), NULL, ngx_http_consent_variable,
       (uintptr_t) ngx_http_consent_v_locale,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("consent_link"), NULL, ngx_http_consent_variable,
+      (uintptr_t) ngx_http_consent_v_link,
       NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("consent_form_token"), NULL, ngx_http_consent_token_variable,
@@ -475,6 +482,18 @@ ngx_http_consent_v_locale(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
     n = ctx ? ngx_http_consent_locale(r->main, ctx, locale) : 0;
 
     cg_out_bytes(out, locale, n);
+}
+
+
+/* "1": the page is for whoever came by the link of an email. */
+
+static void
+ngx_http_consent_v_link(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
+    ngx_http_consent_main_conf_t *mcf, cg_out_t *out)
+{
+    if (ctx && ngx_http_consent_only_link(ctx)) {
+        cg_out_str(out, cg_str("1"));
+    }
 }
 
 

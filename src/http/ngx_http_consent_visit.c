@@ -160,6 +160,13 @@ ngx_http_consent_visit_counts(ngx_http_consent_ctx_t *ctx,
 
     facts = &ctx->facts;
 
+    if (ngx_http_consent_only_link(ctx)) {
+
+        /* a mail scanner may have followed it, from wherever that is */
+
+        return 0;
+    }
+
     if (facts->subject == CG_SUBJECT_VISITOR) {
         if (facts->lookup != CG_LOOKUP_FOUND || !cg_record_says(&ctx->record))
         {

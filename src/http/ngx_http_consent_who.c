@@ -53,6 +53,10 @@ ngx_http_consent_who(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
         ctx->facts.subject = CG_SUBJECT_TEST;
     }
 
+    if (ctx->account.len && ctx->facts.own) {
+        return ngx_http_consent_read_link(r, ctx);
+    }
+
     return NGX_OK;
 }
 

@@ -11,7 +11,7 @@
  * One write: the change of a record and its event, or neither. Redis 6 and
  * later. Every key is in KEYS and all are of one slot.
  *
- *   KEYS  the record; its bucket of events
+ *   KEYS  the record; its bucket of events; perhaps a link that it spends
  *   ARGV  1 expected rev (0: none)   6 its MAC
  *         2 id of the event          7 what: "set", "withdraw" or "erase"
  *         3 time to live, seconds    8 number of pairs of the base
@@ -32,13 +32,17 @@
  * and be told of a conflict for ever if that did not hold here too: the
  * fields that cannot be read go, the others stay.
  *
+ * A link is spent by the write: a hash in its name tells by which event, for
+ * as long as a link may live. It is looked at before "rev", for who has used
+ * it before is to be told so, and not of a conflict.
+ *
  * The stream comes first: if it is of the wrong type or not allowed, nothing
  * has been written yet.
  */
 
 static const char  ngx_consent_script[] =
 
-"local key, bucket = KEYS[1], KEYS[2]\n"
+"local key, bucket, link = KEYS[1], KEYS[2], KEYS[3]\n"
 "local want, ev, check = tonumber(ARGV[1]), ARGV[2], ARGV[4]\n"
 "local body, mac, what = ARGV[5], ARGV[6], ARGV[7]\n"
 "local n = tonumber(ARGV[8])\n"
@@ -90,6 +94,9 @@ static const char  ngx_consent_script[] =
 "if rec.k and string.lower(rec.k) ~= check then return {'foreign', 0} end\n"
 "local rev = tonumber(rec.rev or '0')\n"
 "if rec.ev and string.lower(rec.ev) == ev then return {'repeated', rev} end\n"
+"if link and redis.call('HMGET', link, 'ev')[1] then\n"
+"  return {'spent', rev}\n"
+"end\n"
 "if rev ~= want and not (unreadable and want == 0) then\n"
 "  return {'conflict', rev}\n"
 "end\n"
@@ -143,6 +150,10 @@ static const char  ngx_consent_script[] =
 "if #drop > 0 and not moved then redis.call('HDEL', key, unpack(drop)) end\n"
 "redis.call('HSET', key, unpack(args))\n"
 "redis.call('EXPIRE', key, ARGV[3])\n"
+"if link then\n"
+"  redis.call('HSET', link, 'ev', ev)\n"
+"  redis.call('EXPIRE', link, 7776000)\n"
+"end\n"
 "return {'written', rev}\n";
 
 

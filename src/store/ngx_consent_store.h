@@ -47,7 +47,8 @@ typedef enum {
     NGX_CONSENT_UNCHANGED,         /* nothing to change, nothing written */
     NGX_CONSENT_REPEATED,          /* this very event is written already */
     NGX_CONSENT_CONFLICT,          /* the record is not of the expected rev */
-    NGX_CONSENT_FOREIGN            /* the key holds another subject's record */
+    NGX_CONSENT_FOREIGN,           /* the key holds another subject's record */
+    NGX_CONSENT_SPENT              /* so is the link that it came by */
 } ngx_consent_written_e;
 
 
@@ -153,6 +154,8 @@ struct ngx_consent_call_s {
     /* the answer of a write */
     uint8_t                   written;       /* ngx_consent_written_e */
     uint32_t                  rev;           /* of the record now */
+
+    bool                      spent;         /* the link is */
 };
 
 
@@ -176,6 +179,7 @@ typedef struct {
     const cg_subject_t   *subject;
     const cg_record_t    *moved;      /* found under the old key; or NULL */
     uint32_t              rev;        /* that the record must have; 0: none */
+    ngx_str_t             link;       /* key of the link that this spends */
     const uint8_t        *event;      /* its id, 16 bytes */
     ngx_str_t             body;       /* of the event */
     ngx_str_t             mac;        /* over the body, hexadecimal */
@@ -222,7 +226,7 @@ ngx_consent_store_t *ngx_consent_store_create(ngx_cycle_t *cycle,
 void ngx_consent_store_destroy(ngx_consent_store_t *store);
 
 /*
- * Each of the four asks; `call->done`, `data` and, for the first, `subject`
+ * Each of the five asks; `call->done`, `data` and, for the first, `subject`
  * (that must live as long as the call) are set by the asker. NGX_AGAIN:
  * `done` will be called once, from the event loop, never from within. NGX_OK:
  * answered at once, `done` is not called. Look at `call->status` either way.
@@ -237,6 +241,9 @@ ngx_int_t ngx_consent_store_write(ngx_consent_store_t *store,
  */
 ngx_int_t ngx_consent_store_touch(ngx_consent_store_t *store,
     ngx_consent_call_t *call, const ngx_consent_touch_t *touch);
+/* Whether the link with this key, of call->subject, is spent: call->spent. */
+ngx_int_t ngx_consent_store_spent(ngx_consent_store_t *store,
+    ngx_consent_call_t *call, const ngx_str_t *key);
 /* Fetches the policies; after it ngx_consent_store_policies() is fresh. */
 ngx_int_t ngx_consent_store_fetch(ngx_consent_store_t *store,
     ngx_consent_call_t *call);

@@ -26,7 +26,7 @@ typedef struct {
     cg_pseudonym_t           previous;
     u_char                   previous_key[CG_MAX_KEY];
     size_t                   previous_len;
-    ngx_consent_buf_t        words;     /* "2" to the MAC */
+    ngx_consent_buf_t        words;     /* keys to "what" */
     ngx_consent_buf_t        base;      /* pairs */
     ngx_uint_t               nbase;
     ngx_consent_buf_t        changes;   /* pairs */
@@ -74,7 +74,8 @@ static const char  *ngx_consent_script_answers[] = {
     "unchanged",
     "repeated",
     "conflict",
-    "foreign"
+    "foreign",
+    "spent"
 };
 
 
@@ -118,7 +119,7 @@ ngx_consent_script_result(cg_str_t word)
     ngx_uint_t   i;
     const char  *answer;
 
-    for (i = NGX_CONSENT_WRITTEN; i <= NGX_CONSENT_FOREIGN; i++) {
+    for (i = NGX_CONSENT_WRITTEN; i <= NGX_CONSENT_SPENT; i++) {
         answer = ngx_consent_script_answers[i];
 
         if (word.len == ngx_strlen(answer)
@@ -240,13 +241,17 @@ ngx_consent_script_words(ngx_consent_script_t *script,
           : write->subject->kind == CG_SUBJECT_TEST
             ? NGX_CONSENT_TEST_RETENTION : store->conf->retention;
 
-    ngx_consent_buf_number(b, 2);
+    ngx_consent_buf_number(b, write->link.len ? 3 : 2);
 
     len = cg_subject_key(pseudonym, prefix, 's', key);
     ngx_consent_buf_bulk(b, key, len);
 
     len = cg_subject_key(pseudonym, prefix, 'a', key);
     ngx_consent_buf_bulk(b, key, len);
+
+    if (write->link.len) {
+        ngx_consent_buf_bulk(b, write->link.data, write->link.len);
+    }
 
     ngx_consent_buf_number(b, write->rev);
     ngx_consent_buf_hex(b, write->event, 16);
@@ -256,7 +261,7 @@ ngx_consent_script_words(ngx_consent_script_t *script,
     ngx_consent_buf_bulk(b, write->mac.data, write->mac.len);
     ngx_consent_buf_word(b, ngx_consent_script_kinds[write->what]);
 
-    script->nwords = 10;
+    script->nwords = write->link.len ? 11 : 10;
 }
 
 

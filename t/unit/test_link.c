@@ -197,7 +197,7 @@ test_what_the_record_says(void **state)
 
     memset(&none, 0, sizeof(none));
     tomb = accepted = refused = declined = seen = none;
-    tomb.rev = accepted.rev = refused.rev = declined.rev = seen.rev = 4;
+    tomb.rev = accepted.rev = refused.rev = declined.rev = 4;
     accepted.accepted[15] = 1;
     refused.answered = 1;
     declined.declined = 1;
@@ -211,7 +211,13 @@ test_what_the_record_says(void **state)
     assert_int_equal(cg_link_check(&old, &accepted), CG_LINK_OK);
     assert_int_equal(cg_link_check(&old, &refused), CG_LINK_OK);
     assert_int_equal(cg_link_check(&old, &declined), CG_LINK_OK);
+
+    /* a visit is no answer, before and after the erasure */
+
     assert_int_equal(cg_link_check(&fresh, &seen), CG_LINK_OK);
+    assert_int_equal(cg_link_check(&old, &seen), CG_LINK_ERASED);
+    tomb.eea_day = 1;
+    assert_int_equal(cg_link_check(&fresh, &tomb), CG_LINK_ERASED);
 
     /* made after the erasure */
 

@@ -14,7 +14,7 @@ our @EXPORT = qw(answer_as_script event_mac events fields flow_page flow_site
     key_of link_chain show answer);
 
 # Which are the values of the page: name=[value] each.
-my @ECHO = qw(form_token missing return country reason locale subject);
+my @ECHO = qw(form_token missing return country reason locale subject link);
 
 
 # A page for root/policy-update.html: what the variables say, and problem=.
