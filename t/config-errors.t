@@ -542,6 +542,20 @@ refused("consent_api in $_->[0]", { more => $_->[0] . ' { consent_api; }' },
     'consent_api', 'location by prefix')
     for ['location = /consent/'], ['location ~ ^/consent/'],
         ['location @consent'];
+refused('consent_qa without consent_override', { more =>
+    'location /q { consent_qa; }' }, '"consent_override"', '"consent_qa"');
+refused('consent_qa with consent_override off', { server =>
+    'consent_override signed;', more =>
+    'location /q { consent_override off; consent_qa; }' },
+    '"consent_override"', '"consent_qa"');
+refused('consent_qa without a store', { store => '', page => '', gate => '',
+    more => 'location /q { consent_override signed; consent_qa; }' },
+    '"consent_store"', '"consent_qa"');
+refused('consent_qa twice', { more => 'location /q { '
+    . 'consent_override signed; consent_qa; consent_qa; }' }, 'consent_qa',
+    'duplicate');
+refused('consent_qa with a word', { more =>
+    'location /q { consent_qa on; }' }, 'consent_qa');
 refused('consent_api twice', { more =>
     'location /c/ { consent_api; consent_api; }' }, 'consent_api',
     'duplicate');

@@ -159,15 +159,48 @@ subtest 'names of the decision' => sub {
 
 
 subtest 'the header Consent-Gate' => sub {
-    my $source = slurp('src/http/ngx_http_consent_answer.c');
-    my $format = join '',
-        between($source, qr/"%\*s; reason/, qr/\n\s*outcome\.len/) =~ /(.*)/g;
-    my @real = ('reason', $format =~ /(\w+)=%/g);
+    my $source = slurp('src/http/ngx_http_consent_explain.c');
+    my @real = $source =~ /field\("(\w+)",|cg_str\("; (\w+)="\)/g;
+    @real = grep { defined } @real;
     my $text = section($doc, '### The Consent-Gate header');
     my ($example) = $text =~ /^Consent-Gate: (.*)$/m;
 
     same([first_column($text)], \@real, 'fields');
     is_deeply([$example =~ /(\w+)=/g], \@real, 'the example has them in order');
+};
+
+
+subtest 'the trace' => sub {
+    my $source = slurp('src/http/ngx_http_consent_qa_json.c');
+    my ($main) = $source =~ /\nngx_http_consent_qa_json\((.*?)\n\}/s;
+    my ($fields, $steps) = section($doc, '### The trace')
+        =~ /(.*)(\| step \| question.*)/s;
+
+    # in `decided` there is a step, too
+    my @real = grep { $_ ne 'step' } $main =~ /\\"(\w+)\\":/g,
+        $source =~ /,\\"(place|record|classes|config)\\":/g;
+    same([first_column($fields)], \@real,
+        'fields');
+
+    @real = between(slurp('src/core/cg_explain.c'),
+        qr/cg_step_names\[CG_STEPS\] = \{/, qr/\n\};/)
+        =~ /cg_str\("(\w+)"\)/g;
+    same([grep { $_ ne 'step' } first_column($steps)], \@real, 'steps');
+};
+
+
+subtest 'overrides' => sub {
+    my $text = section($doc, '## Overrides');
+    my ($words, $records) = $text =~ /(.*)(\| `record` \| stands for.*)/s;
+    my @words = between(slurp('src/core/cg_override_words.c'),
+        qr/cg_words\[\] = \{/, qr/\n\};/) =~ /\{ cg_str\("(\w+)"\)/g;
+    my @records = between(slurp('src/core/cg_override.c'),
+        qr/cg_pretend_names\[CG_PRETENDS\] = \{/, qr/\n\};/)
+        =~ /cg_str\("(\w+)"\)/g;
+
+    same([first_column($words)], \@words, 'words');
+    same([grep { $_ ne 'record' } first_column($records)], \@records,
+        'records');
 };
 
 

@@ -266,6 +266,10 @@ subtest 'a pretended record' => sub {
     my $told = sub (%o) { return told(by_header(override_token(%o))) };
     is $told->(country => 'US', residence => 'FR'),
         '302 missing US override', 'lives inside';
+    is $told->(country => 'US', history => 3), '302 missing US override',
+        'was inside three days ago';
+    is $told->(country => 'US', history => 300), '200 outside US override',
+        'or three hundred';
     is $told->(country => 'DE', residence => 'US'), '302 missing DE override',
         'lives outside and is inside';
 

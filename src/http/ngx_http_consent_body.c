@@ -8,8 +8,6 @@
 #include <jansson.h>
 
 
-static ngx_int_t ngx_http_consent_collect(ngx_http_request_t *r,
-    ngx_str_t *body);
 static ngx_int_t ngx_http_consent_parse_form(ngx_http_request_t *r,
     ngx_str_t *body, ngx_http_consent_post_t *post);
 static ngx_int_t ngx_http_consent_parse_json(ngx_http_request_t *r,
@@ -28,7 +26,7 @@ static ngx_uint_t ngx_http_consent_media_type(ngx_http_request_t *r,
 
 /* The body in one piece, out of buffers and, if it went there, the file. */
 
-static ngx_int_t
+ngx_int_t
 ngx_http_consent_collect(ngx_http_request_t *r, ngx_str_t *body)
 {
     size_t        size;

@@ -6,6 +6,10 @@
 #include "ngx_http_consent_gate_module.h"
 
 
+static char *ngx_http_consent_noted_slot(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+
 /* One line for every mistake: the value and the directive. */
 
 char *
@@ -60,7 +64,7 @@ ngx_http_consent_remember(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (value[1].len == 3 && ngx_strncmp(value[1].data, "off", 3) == 0) {
         lcf->remember = 0;
-        return NGX_CONF_OK;
+        return ngx_http_consent_note(cf, conf);
     }
 
     lcf->remember = ngx_parse_time(&value[1], 1);
@@ -69,7 +73,7 @@ ngx_http_consent_remember(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return ngx_http_consent_invalid(cf, &value[1]);
     }
 
-    return NGX_CONF_OK;
+    return ngx_http_consent_note(cf, conf);
 }
 
 
@@ -96,7 +100,7 @@ ngx_http_consent_enum(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             && ngx_strncmp(e[i].name.data, value[1].data, value[1].len) == 0)
         {
             *np = e[i].value;
-            return NGX_CONF_OK;
+            return ngx_http_consent_note(cf, conf);
         }
     }
 
@@ -120,17 +124,17 @@ ngx_http_consent_gate(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (ngx_strcmp(value[1].data, "off") == 0) {
         lcf->mode = CG_MODE_OFF;
-        return NGX_CONF_OK;
+        return ngx_http_consent_note(cf, conf);
     }
 
     if (ngx_strcmp(value[1].data, "on") == 0) {
         lcf->mode = CG_MODE_ON;
-        return NGX_CONF_OK;
+        return ngx_http_consent_note(cf, conf);
     }
 
     if (ngx_strcmp(value[1].data, "report") == 0) {
         lcf->mode = CG_MODE_REPORT;
-        return NGX_CONF_OK;
+        return ngx_http_consent_note(cf, conf);
     }
 
     if (ngx_http_script_variables_count(&value[1]) == 0) {
@@ -145,7 +149,11 @@ ngx_http_consent_gate(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     lcf->mode = NGX_HTTP_CONSENT_MODE_VARIABLE;
     lcf->mode_value = cv;
 
-    return ngx_http_consent_compile(cf, &value[1], cv);
+    if (ngx_http_consent_compile(cf, &value[1], cv) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_http_consent_note(cf, conf);
 }
 
 
@@ -200,7 +208,18 @@ ngx_http_consent_uri(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     *field = value[1];
 
-    return NGX_CONF_OK;
+    return ngx_http_consent_note(cf, conf);
+}
+
+
+static char *
+ngx_http_consent_noted_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    char  *rc;
+
+    rc = ngx_http_set_complex_value_slot(cf, cmd, conf);
+
+    return rc == NGX_CONF_OK ? ngx_http_consent_note(cf, conf) : rc;
 }
 
 
@@ -271,7 +290,7 @@ ngx_http_consent_subject(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
                            &value[1]);
     }
 
-    return ngx_http_set_complex_value_slot(cf, cmd, conf);
+    return ngx_http_consent_noted_slot(cf, cmd, conf);
 }
 
 
@@ -291,7 +310,7 @@ ngx_http_consent_country(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return ngx_http_consent_invalid(cf, &value[1]);
     }
 
-    return ngx_http_set_complex_value_slot(cf, cmd, conf);
+    return ngx_http_consent_noted_slot(cf, cmd, conf);
 }
 
 
@@ -311,7 +330,7 @@ ngx_http_consent_switch(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return ngx_http_consent_invalid(cf, &value[1]);
     }
 
-    return ngx_http_set_complex_value_slot(cf, cmd, conf);
+    return ngx_http_consent_noted_slot(cf, cmd, conf);
 }
 
 
@@ -350,7 +369,7 @@ ngx_http_consent_words(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         *word = value[i];
     }
 
-    return NGX_CONF_OK;
+    return ngx_http_consent_note(cf, conf);
 }
 
 
@@ -387,5 +406,5 @@ ngx_http_consent_exempt(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         }
     }
 
-    return NGX_CONF_OK;
+    return ngx_http_consent_note(cf, conf);
 }

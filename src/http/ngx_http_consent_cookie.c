@@ -13,8 +13,6 @@
 #define ngx_http_consent_gated_suffix  "-subject"
 
 
-static ngx_uint_t ngx_http_consent_secure(ngx_http_request_t *r,
-    ngx_http_consent_srv_conf_t *scf);
 static ngx_str_t ngx_http_consent_cookie_name(ngx_http_request_t *r,
     ngx_http_consent_srv_conf_t *scf);
 static ngx_str_t ngx_http_consent_real_name(ngx_http_request_t *r,
@@ -37,7 +35,7 @@ static ngx_int_t ngx_http_consent_send_visitor(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, time_t max_age);
 
 
-static ngx_uint_t
+ngx_uint_t
 ngx_http_consent_secure(ngx_http_request_t *r,
     ngx_http_consent_srv_conf_t *scf)
 {

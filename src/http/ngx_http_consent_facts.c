@@ -72,7 +72,8 @@ ngx_http_consent_gather(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
     ctx->page = ngx_http_consent_is_page(scf, &ctx->uri)
                 && !ngx_http_consent_ambiguous(r);
 
-    facts->own = ctx->page || lcf->api;
+    facts->own = ctx->page || lcf->api || lcf->qa;
+    ctx->timed = lcf->explain || lcf->qa;
     facts->preflight = (ctx->method == NGX_HTTP_OPTIONS);
 
     if (!facts->own) {
@@ -87,10 +88,21 @@ ngx_http_consent_gather(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
 
     if (ngx_http_consent_overridden(r, ctx, lcf) == NGX_ERROR
         || ngx_http_consent_who(r, ctx, lcf) != NGX_OK
-        || ngx_http_consent_foresee(r, ctx) != NGX_OK
-        || ngx_http_consent_place(r, ctx, lcf) != NGX_OK)
+        || ngx_http_consent_foresee(r, ctx) != NGX_OK)
     {
         return NGX_ERROR;
+    }
+
+    if (ctx->timed) {
+        ctx->place_us = ngx_http_consent_clock();
+    }
+
+    if (ngx_http_consent_place(r, ctx, lcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (ctx->timed) {
+        ctx->place_us = ngx_http_consent_clock() - ctx->place_us;
     }
 
     ctx->gathered = 1;

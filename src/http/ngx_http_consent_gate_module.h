@@ -71,6 +71,16 @@ typedef struct {
 } ngx_http_consent_tcf_t;
 
 
+/* Where a directive stands, to be told to who asks why. */
+
+typedef struct {
+    void                      *conf;        /* that it sets */
+    ngx_str_t                  directive;
+    ngx_str_t                  file;
+    ngx_uint_t                 line;
+} ngx_http_consent_origin_t;
+
+
 /* A database of the configuration, and its watch in a worker. */
 
 typedef struct {
@@ -107,6 +117,8 @@ typedef struct {
     ngx_array_t                variables;   /* ngx_uint_t: indexes in use */
     unsigned                   record_variables:1;  /* one needs the record */
     unsigned                   overrides:1;     /* allowed somewhere */
+
+    ngx_array_t                origins;     /* ngx_http_consent_origin_t */
 } ngx_http_consent_main_conf_t;
 
 
@@ -158,7 +170,9 @@ typedef struct {
     ngx_http_complex_value_t  *explain;
 
     cg_settings_t              settings;        /* made of the above */
+    void                      *parent;          /* what it inherits from */
     unsigned                   api:1;
+    unsigned                   qa:1;
     ngx_uint_t                 status;          /* ..._STATUS_AUTO etc. */
 } ngx_http_consent_loc_conf_t;
 
@@ -239,7 +253,16 @@ typedef struct {
     struct ngx_http_consent_change_s  *change; /* a POST under way */
 
     ngx_http_consent_override_t  *override;    /* a tester's; or NULL */
+    ngx_http_consent_override_t  *held;        /* by this browser, on the
+                                                * page for testers */
+    ngx_str_t                     fields;      /* of that page's forms */
     ngx_str_t                     override_token;  /* to be moved */
+    int64_t                       tester_until; /* of a token; 0: no end */
+    const char                   *override_error;  /* of words in a query */
+
+    uint64_t                      began;       /* us, to ask for the record */
+    uint64_t                      place_us;    /* what it took, if `timed` */
+    uint64_t                      record_us;
 
     unsigned                      gathered:1;
     unsigned                      waiting:1;
@@ -260,6 +283,8 @@ typedef struct {
     unsigned                      done:1;      /* a decision is there */
     unsigned                      pretending:1;    /* `record` is pretended */
     unsigned                      override_moves:1;  /* to a cookie, or away */
+    unsigned                      tester:1;    /* may set an override here */
+    unsigned                      timed:1;     /* somebody asks how long */
 } ngx_http_consent_ctx_t;
 
 
@@ -566,13 +591,36 @@ ngx_int_t ngx_http_consent_redirect(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *location);
 /* When to try again: with every 503. */
 ngx_int_t ngx_http_consent_retry_after(ngx_http_request_t *r);
-/* The Consent-Gate header, when the location asks for it. */
-ngx_int_t ngx_http_consent_explain(ngx_http_request_t *r,
-    ngx_http_consent_ctx_t *ctx);
 /* problem+json (RFC 9457) with the members that the design lists. */
 ngx_int_t ngx_http_consent_problem(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_uint_t status, const char *type,
     const char *title, const char *detail, cg_str_t reason, cg_docs_t missing);
+
+
+/* ngx_http_consent_explain.c */
+
+/* The Consent-Gate header, when the location asks for it. */
+ngx_int_t ngx_http_consent_explain(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
+/* Names of $consent_cache. */
+cg_str_t ngx_http_consent_cache_name(ngx_uint_t cache);
+
+
+/* ngx_http_consent_qa.c */
+
+char *ngx_http_consent_qa(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+/* Who may see the page for testers, and what they want to look at. */
+ngx_int_t ngx_http_consent_qa_override(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_int_t allowed);
+
+
+/* ngx_http_consent_origin.c */
+
+/* Remembers where the directive stands that is read, for `conf`. */
+char *ngx_http_consent_note(ngx_conf_t *cf, void *conf);
+/* Where a location has it from; NULL: nowhere, it is the default. */
+ngx_http_consent_origin_t *ngx_http_consent_origin(ngx_http_request_t *r,
+    const char *directive);
 
 
 /* ngx_http_consent_variables.c */
@@ -679,7 +727,15 @@ ngx_int_t ngx_http_consent_parse_body(ngx_http_request_t *r,
     ngx_http_consent_post_t *post);
 
 
+/* The body in one piece; NGX_OK, or the status to answer with. */
+ngx_int_t ngx_http_consent_collect(ngx_http_request_t *r, ngx_str_t *body);
+
+
 /* ngx_http_consent_post.c: whatever changes a record */
+
+/* Whether a POST comes from a page of this site, as the browser says. */
+ngx_uint_t ngx_http_consent_same_origin(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
 
 /* Content handler of a POST; `what` is a cg_event_e, not _MERGE or _LINK. */
 ngx_int_t ngx_http_consent_post(ngx_http_request_t *r, ngx_uint_t what);

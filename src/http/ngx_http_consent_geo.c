@@ -103,7 +103,7 @@ ngx_http_consent_geo_open(ngx_conf_t *cf, ngx_http_consent_geo_t **where,
     cln->handler = ngx_http_consent_geo_cleanup;
     *where = geo;
 
-    return NGX_CONF_OK;
+    return ngx_http_consent_note(cf, NULL);
 }
 
 

@@ -57,7 +57,7 @@ ngx_http_consent_handler(ngx_http_request_t *r)
         return NGX_DECLINED;
     }
 
-    if (lcf->mode == CG_MODE_OFF && !lcf->api
+    if (lcf->mode == CG_MODE_OFF && !lcf->api && !lcf->qa
         && !ngx_http_consent_serves_page(r))
     {
         return NGX_DECLINED;
@@ -316,6 +316,10 @@ ngx_http_consent_ask(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
 {
     ngx_int_t  rc;
 
+    if (ctx->timed) {
+        ctx->began = ngx_http_consent_clock();
+    }
+
     rc = need == NGX_HTTP_CONSENT_NEED_RECORD
          ? ngx_http_consent_look_up(r, ctx)
          : ngx_http_consent_fetch_policies(r, ctx);
@@ -395,6 +399,11 @@ ngx_http_consent_conclude(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
     scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
 
     facts = &ctx->facts;
+
+    if (ctx->began) {
+        ctx->record_us = ngx_http_consent_clock() - ctx->began;
+        ctx->began = 0;
+    }
 
     if (ctx->override && ctx->override->pretends) {
         ngx_http_consent_pretend(ctx);

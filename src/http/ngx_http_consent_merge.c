@@ -34,7 +34,10 @@ ngx_http_consent_create_main_conf(ngx_conf_t *cf)
     }
 
     if (ngx_array_init(&mcf->variables, cf->pool, 8, sizeof(ngx_uint_t))
-        != NGX_OK)
+        != NGX_OK
+        || ngx_array_init(&mcf->origins, cf->pool, 16,
+                          sizeof(ngx_http_consent_origin_t))
+           != NGX_OK)
     {
         return NULL;
     }
@@ -206,6 +209,8 @@ ngx_http_consent_create_loc_conf(ngx_conf_t *cf)
      *     lcf->exempt_agent_regex = NULL;
      *     lcf->override_signed = 0;
      *     lcf->settings = { 0 };
+     *     lcf->parent = NULL;
+     *     lcf->qa = 0;
      *     lcf->api = 0;
      */
 
@@ -244,6 +249,8 @@ ngx_http_consent_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     cg_settings_t                *s;
     ngx_http_consent_srv_conf_t  *scf;
+
+    conf->parent = prev;
 
     if (conf->mode == NGX_CONF_UNSET_UINT) {
         conf->mode_value = prev->mode_value;
@@ -559,13 +566,16 @@ ngx_http_consent_check(ngx_conf_t *cf, ngx_http_consent_loc_conf_t *conf)
 
 #endif
 
-    if (conf->mode == CG_MODE_OFF && !conf->api && !conf->status) {
+    if (conf->mode == CG_MODE_OFF && !conf->api && !conf->status && !conf->qa)
+    {
         return NGX_CONF_OK;
     }
 
     need = mcf->store == NULL ? "consent_store"
            : mcf->keys == NULL ? "consent_key_file"
            : mcf->ndocs == 0 ? "consent_document"
+           : conf->qa && conf->override_allow == NULL
+             && !conf->override_signed ? "consent_override"
            : conf->mode == CG_MODE_OFF ? NULL
            : scf->page.len == 0 ? "consent_page"
            : mcf->geo == NULL && conf->country == NULL
@@ -575,7 +585,7 @@ ngx_http_consent_check(ngx_conf_t *cf, ngx_http_consent_loc_conf_t *conf)
     if (need) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "no \"%s\" for \"%s\" directive", need,
-                      conf->mode != CG_MODE_OFF ? "consent_gate"
+                      conf->qa ? "consent_qa" : conf->mode != CG_MODE_OFF ? "consent_gate"
                       : conf->api ? "consent_api" : "consent_status");
         return NGX_CONF_ERROR;
     }

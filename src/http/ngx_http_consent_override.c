@@ -10,6 +10,9 @@
 static ngx_int_t ngx_http_consent_words_override(
     ngx_http_consent_override_t *override, ngx_http_consent_headers_t *h,
     ngx_log_t *log);
+static ngx_int_t ngx_http_consent_looks(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_http_consent_loc_conf_t *lcf,
+    ngx_http_consent_headers_t *h);
 static ngx_int_t ngx_http_consent_token_override(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_http_consent_loc_conf_t *lcf,
     ngx_http_consent_headers_t *h);
@@ -86,6 +89,10 @@ ngx_http_consent_overridden(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
 
     rc = ngx_http_consent_words_override(&override, h, r->connection->log);
 
+    if (lcf->qa) {
+        return ngx_http_consent_looks(r, ctx, lcf, h);
+    }
+
     if (rc == NGX_DECLINED) {
         rc = ngx_http_consent_token_override(r, ctx, lcf, h);
 
@@ -113,6 +120,32 @@ ngx_http_consent_overridden(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
     *ctx->override = override;
 
     return ngx_http_consent_apply_override(r, ctx);
+}
+
+
+/* The page for testers: what it shows is what its query says. */
+
+static ngx_int_t
+ngx_http_consent_looks(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
+    ngx_http_consent_loc_conf_t *lcf, ngx_http_consent_headers_t *h)
+{
+    ngx_int_t  rc, allowed;
+
+    allowed = ngx_http_consent_allowed(r, lcf);
+
+    if (allowed == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_http_consent_token_override(r, ctx, lcf, h);
+
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_http_consent_qa_override(r, ctx, allowed);
+
+    return rc == NGX_OK ? ngx_http_consent_apply_override(r, ctx) : rc;
 }
 
 
@@ -407,7 +440,7 @@ ngx_http_consent_override_text(ngx_http_consent_ctx_t *ctx, cg_out_t *out)
 
     static const cg_str_t  names[] = {
         cg_str("by=words"), cg_str("by=header"), cg_str("by=argument"),
-        cg_str("by=cookie")
+        cg_str("by=cookie"), cg_str("by=preview")
     };
 
     override = ctx->override;

@@ -21,7 +21,8 @@ typedef enum {
     NGX_HTTP_CONSENT_BY_WORDS = 0,      /* X-Consent-Country and the like */
     NGX_HTTP_CONSENT_BY_HEADER,         /* X-Consent-Override */
     NGX_HTTP_CONSENT_BY_ARGUMENT,
-    NGX_HTTP_CONSENT_BY_COOKIE
+    NGX_HTTP_CONSENT_BY_COOKIE,
+    NGX_HTTP_CONSENT_BY_PREVIEW         /* looked at, on the page for testers */
 } ngx_http_consent_by_e;
 
 
@@ -57,6 +58,9 @@ void ngx_http_consent_override_text(ngx_http_consent_ctx_t *ctx,
 
 /* ngx_http_consent_cookie.c */
 
+/* Whether the client is taken to come over TLS. */
+ngx_uint_t ngx_http_consent_secure(ngx_http_request_t *r,
+    ngx_http_consent_srv_conf_t *scf);
 /* The name of the visitor cookie of testers, in the pool of r. */
 ngx_int_t ngx_http_consent_test_cookie(ngx_http_request_t *r,
     ngx_str_t *name);

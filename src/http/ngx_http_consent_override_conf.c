@@ -56,7 +56,7 @@ ngx_http_consent_override(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_consent_gate_module);
     mcf->overrides = 1;
 
-    return NGX_CONF_OK;
+    return ngx_http_consent_note(cf, conf);
 }
 
 

@@ -10,8 +10,6 @@
 static void ngx_http_consent_body_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_consent_process(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
-static ngx_uint_t ngx_http_consent_same_origin(ngx_http_request_t *r,
-    ngx_http_consent_ctx_t *ctx);
 static ngx_int_t ngx_http_consent_record_change(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
 static void ngx_http_consent_written(ngx_consent_call_t *call);
@@ -150,7 +148,7 @@ ngx_http_consent_process(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
  * everywhere. A client that tells neither is no browser, and has the token.
  */
 
-static ngx_uint_t
+ngx_uint_t
 ngx_http_consent_same_origin(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx)
 {

@@ -456,11 +456,8 @@ static void
 ngx_http_consent_v_cache(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
     ngx_http_consent_main_conf_t *mcf, cg_out_t *out)
 {
-    static const cg_str_t  names[] = {
-        cg_str("bypass"), cg_str("hit"), cg_str("miss"), cg_str("stale")
-    };
-
-    cg_out_str(out, names[ctx ? ctx->cache : NGX_HTTP_CONSENT_CACHE_BYPASS]);
+    cg_out_str(out, ngx_http_consent_cache_name(
+                        ctx ? ctx->cache : NGX_HTTP_CONSENT_CACHE_BYPASS));
 }
 
 
