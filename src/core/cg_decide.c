@@ -35,6 +35,7 @@ static cg_purposes_t cg_granted(const cg_facts_t *f,
 static void cg_end(cg_decision_t *d, cg_outcome_e outcome,
     cg_reason_e reason);
 static void cg_note(cg_trace_t *t, cg_step_e step, bool yes);
+static bool cg_place_is_plain(const cg_facts_t *f);
 static cg_cc_t cg_place_country(const cg_facts_t *f);
 static const cg_record_t *cg_found(const cg_facts_t *f);
 static const cg_record_t *cg_answers(const cg_facts_t *f);
@@ -170,15 +171,18 @@ cg_decide_place(cg_decision_t *d, cg_trace_t *t, const cg_facts_t *f,
     const cg_settings_t *s, int64_t now)
 {
     bool           cancelled;
-    cg_source_e    source;
+    cg_source_e    source, last;
     cg_evidence_e  e;
 
     cancelled = false;
 
+    last = t == NULL && cg_place_is_plain(f) ? CG_SOURCE_ADDRESS
+                                             : CG_SOURCE_UNKNOWN;
+
     d->source = cg_place_country(f) == CG_CC_UNKNOWN ? CG_SOURCE_UNKNOWN
                                                      : CG_SOURCE_ADDRESS;
 
-    for (source = CG_SOURCE_ADDRESS; source < CG_SOURCE_OVERRIDE; source++) {
+    for (source = CG_SOURCE_ADDRESS; source <= last; source++) {
         e = cg_evidence(source, f, s, now);
 
         if (t != NULL) {
@@ -253,6 +257,16 @@ cg_evidence(cg_source_e source, const cg_facts_t *f, const cg_settings_t *s,
         return cc != CG_CC_UNKNOWN ? CG_EVIDENCE_NONE
                : s->gate_unknown ? CG_EVIDENCE_INSIDE : CG_EVIDENCE_PASS;
     }
+}
+
+
+/* Of most visitors there is nothing but a country: only the address speaks. */
+
+static bool
+cg_place_is_plain(const cg_facts_t *f)
+{
+    return f->lookup != CG_LOOKUP_FOUND && !f->anonymizer
+           && f->country != CG_CC_UNKNOWN && f->country < CG_CC_ANONYMIZER;
 }
 
 

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "cg_event.h"
 #include "cg_geo.h"
@@ -195,21 +196,24 @@ hex(visitors_t *v, const uint8_t *data, size_t len)
 static void
 record(visitors_t *v, const cg_pseudonym_t *p, const uint8_t event[16])
 {
-    char     field[CG_MAX_NAME + 3], version[11];
+    char     field[CG_MAX_NAME + 3], version[11], today[21];
     size_t   len;
     uint8_t  key[CG_MAX_KEY];
 
     len = cg_subject_key(p, cg_str("gc:"), 's', key);
 
     snprintf(version, sizeof(version), "%d", VISITORS_VERSION);
+    snprintf(today, sizeof(today), "%lld", (long long) time(NULL) / 86400);
 
-    command(v, 2 + 2 * (3 + v->ndocs));
+    command(v, 2 + 2 * (4 + v->ndocs));
     string(v, "HSET");
     word(v, key, len);
     string(v, "k");
     hex(v, p->check, CG_SUBJECT_CHECK_LEN);
     string(v, "rev");
     string(v, "1");
+    string(v, "eea");
+    string(v, today);
     string(v, "ev");
     hex(v, event, CG_EVENT_ID_LEN);
 

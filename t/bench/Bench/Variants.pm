@@ -19,8 +19,9 @@ my $GEOIP2  = "$MODULES/ngx_http_geoip2_module.so";
 
 # name, title; request: which of visitors.lua; lookups: what each request costs
 # of these (undef: not looked at); explain: what the gate says of its decision;
-# stops: a visitor without a record does not pass; budget: the ratio to bare
-# nginx; needs: files.
+# server: more directives; stops: a visitor without a record does not pass;
+# budget: the ratio to bare nginx; needs: files. Records tell of a visit today,
+# as that of somebody who comes more than once does.
 my @VARIANTS = (
     {
         name    => 'bare',
@@ -54,6 +55,7 @@ my @VARIANTS = (
         lookups => 0,
         gate    => 'on',
         cache   => 1,
+        server  => 'consent_remember_eea off;',
         explain => qr/^pass; reason=outside; .* record=found$/,
         stops   => 1,
         budget  => 1.08,
@@ -222,6 +224,7 @@ sub gate_server ($lab, $variant, %options) {
     $zone
 END
         consent_gate  $variant->{gate};
+        @{[ $variant->{server} // '' ]}
         $header
 
         location /consent/ {
