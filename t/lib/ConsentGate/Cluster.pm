@@ -12,8 +12,8 @@ use ConsentGate::Redis;
 use constant SLOTS => 16_384;
 
 
-# test; masters, replicas (of each), config: more settings; more of
-# ConsentGate::Redis->new.
+# test; masters, replicas (of each), config: more settings; tls: { cert, key,
+# ca }; more of ConsentGate::Redis->new.
 sub new ($class, %options) {
     my $self = bless { masters => 3, replicas => 0, config => {}, %options },
         $class;
@@ -62,8 +62,11 @@ sub start_node ($self) {
             # a replica that was cut off may follow, too
             'cluster-replica-validity-factor' => 0,
             'repl-diskless-sync-delay' => 0,
+            $self->{tls} ? ('tls-cluster' => 'yes') : (),
             %{ $self->{config} },
         },
+        tls    => $self->{tls}
+            && { %{ $self->{tls} }, port => $test->port("tls$n") },
     );
 }
 
@@ -82,7 +85,7 @@ sub add ($self) {
 
 sub meet ($self, $node) {
     my $first = $self->{nodes}[0];
-    return ok($node->cmd('CLUSTER', 'MEET', '127.0.0.1', $first->port,
+    return ok($node->cmd('CLUSTER', 'MEET', '127.0.0.1', $first->public_port,
         $first->{config}{'cluster-port'}));
 }
 
@@ -140,7 +143,7 @@ sub id ($self, $node) { return $node->cmd('CLUSTER', 'MYID') }
 sub store ($self, @nodes) {
     @nodes = $self->nodes if !@nodes;
     return join ' ', 'topology cluster;',
-        map { 'server 127.0.0.1:' . $_->port . ';' } @nodes;
+        map { 'server 127.0.0.1:' . $_->public_port . ';' } @nodes;
 }
 
 

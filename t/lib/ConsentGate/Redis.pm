@@ -110,6 +110,11 @@ sub thaw   ($self) { return kill 'CONT', $self->{pid} }
 
 sub pid    ($self) { return $self->{pid} }
 sub port   ($self) { return $self->{port} }
+
+# Where others find it: with TLS, if it has that.
+sub public_port ($self) {
+    return $self->{tls} ? $self->{tls}{port} : $self->{port};
+}
 sub socket ($self) { return $self->{socket} }
 
 # As consent_store's "server" takes it.
@@ -222,7 +227,7 @@ client is the default user, who may do everything.
 
 =item C<start>, C<stop($signal)>, C<freeze>, C<thaw>
 
-=item C<address>, C<socket>, C<port>, C<pid>
+=item C<address>, C<socket>, C<port>, C<public_port>, C<pid>
 
 =back
 

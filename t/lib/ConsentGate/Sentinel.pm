@@ -13,7 +13,8 @@ use ConsentGate::Redis;
 use constant NAME => 'consent';
 
 
-# test; replicas, sentinels: how many; config, sentinel: more settings.
+# test; replicas, sentinels: how many; config, sentinel: more settings; tls:
+# { cert, key, ca }.
 sub new ($class, %options) {
     my $self = bless { replicas => 2, sentinels => 3, config => {},
         sentinel => [], %options }, $class;
@@ -21,7 +22,8 @@ sub new ($class, %options) {
     my $master = $self->start_node(0);
 
     $self->{nodes} = [$master, map {
-        $self->start_node($_, replicaof => '127.0.0.1 ' . $master->port)
+        $self->start_node($_, replicaof => '127.0.0.1 '
+            . $master->public_port)
     } 1 .. $self->{replicas}];
 
     $self->{watchers} = [map { $self->start_sentinel($_, $master) }
@@ -43,10 +45,19 @@ sub start_node ($self, $n, %config) {
         port   => $test->port("member$n"),
         config => {
             'repl-diskless-sync-delay' => 0,
+            $self->{tls} ? ('tls-replication' => 'yes') : (),
             %config,
             %{ $self->{config} },
         },
+        tls    => $self->tls("member-tls$n"),
     );
+}
+
+
+# For one server; nothing if there is to be none.
+sub tls ($self, $port) {
+    return $self->{tls}
+        && { %{ $self->{tls} }, port => $self->{test}->port($port) };
 }
 
 
@@ -57,11 +68,16 @@ sub start_sentinel ($self, $n, $master) {
     my $port = $test->port("sentinel$n");
     my $dir  = $test->dir . "/redis-sentinel$n";
 
+    my $tls  = $self->tls("sentinel-tls$n");
+    my %tls  = $tls ? (ConsentGate::Redis::tls_config({ tls => $tls }),
+        'tls-replication' => 'yes') : ();
+
     make_path($dir);
     $test->write_file("redis-sentinel$n/sentinel.conf", join '',
         map { "$_\n" }
         "port $port", 'bind 127.0.0.1', "dir $dir", 'logfile ""',
-        "sentinel monitor $name 127.0.0.1 @{[ $master->port ]} "
+        (map { "$_ $tls{$_}" } sort keys %tls),
+        "sentinel monitor $name 127.0.0.1 @{[ $master->public_port ]} "
             . (int(@{[1 .. $self->{sentinels}]} / 2) + 1),
         "sentinel down-after-milliseconds $name 1000",
         "sentinel failover-timeout $name 6000",
@@ -74,6 +90,7 @@ sub start_sentinel ($self, $n, $master) {
         log    => "$dir/redis.log",
         socket => undef,
         config => {},
+        tls    => $tls,
         %{ $self->{client} // {} },
     }, 'ConsentGate::Redis';
 
@@ -123,7 +140,7 @@ sub up       ($self) { return grep { $_->pid } $self->nodes }
 # Who is the master, by the word of a sentinel.
 sub master ($self, $watcher = ($self->watchers)[-1]) {
     my $address = $watcher->cmd('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', NAME);
-    my ($node) = grep { $_->port == $address->[1] } $self->nodes;
+    my ($node) = grep { $_->public_port == $address->[1] } $self->nodes;
     return $node;
 }
 
@@ -146,7 +163,7 @@ sub keys   ($self, $pattern = '*')  { return $self->master->keys($pattern) }
 sub store ($self, @watchers) {
     @watchers = $self->watchers if !@watchers;
     return join ' ', 'topology sentinel ' . NAME . ';',
-        map { 'server 127.0.0.1:' . $_->port . ';' } @watchers;
+        map { 'server 127.0.0.1:' . $_->public_port . ';' } @watchers;
 }
 
 
