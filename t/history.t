@@ -18,6 +18,7 @@ sub site (%options) {
     return flow_site(
         http   => $options{http} // '',
         server => <<'END',
+            consent_remember_eea 180d;
             consent_subject $http_x_account;
             consent_override allow=$http_x_test_override;
             location /short/ { consent_remember_eea 10d; }

@@ -57,9 +57,10 @@ my $VALUE = '[A-Za-z0-9_-]{32}';
 my $ATTR  = 'Path=/; HttpOnly; SameSite=Lax';
 my $LIFE  = 182 * 86400;
 
-# The receipt that comes with an answer is another story.
+# The receipt that comes with an answer is another story, and what is said of
+# the documents.
 sub without_receipt (@lines) {
-    return join '|', grep { !/^[\w-]+-receipt=/ } @lines;
+    return join '|', grep { !/^[\w-]+-(?:receipt|given)=/ } @lines;
 }
 
 # Set-Cookie of the page and of the answer, over plain HTTP.

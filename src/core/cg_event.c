@@ -20,7 +20,11 @@ static void cg_event_purposes(cg_out_t *out, const cg_event_t *e);
 static void cg_event_traits(cg_out_t *out, const cg_event_t *e);
 static void cg_event_subject(cg_out_t *out, const cg_event_t *e);
 static void cg_event_country(cg_out_t *out, cg_str_t key, cg_cc_t country);
-static void cg_event_previous(cg_out_t *out, const cg_event_t *e);
+static void cg_event_declined(cg_out_t *out, const cg_event_t *e);
+static void cg_event_merged(cg_out_t *out, const cg_event_t *e);
+static void cg_event_link(cg_out_t *out, cg_str_t key,
+    const uint8_t id[CG_EVENT_ID_LEN]);
+static bool cg_event_none(const uint8_t id[CG_EVENT_ID_LEN]);
 
 
 static const cg_str_t  cg_event_names[CG_EVENTS] = {
@@ -40,6 +44,7 @@ static const cg_str_t  cg_method_names[CG_METHODS] = {
     { 3, (const uint8_t *) "api" },
     { 5, (const uint8_t *) "email" },
     { 3, (const uint8_t *) "ctl" },
+    { 5, (const uint8_t *) "login" },
 };
 
 /* By cg_subject_e; an event without a subject is not valid. */
@@ -100,7 +105,7 @@ cg_event_body(const cg_event_t *e, const cg_keys_t *keys, uint8_t *body)
     cg_event_text(&out, cg_str("gate"), e->gate);
     cg_event_text(&out, cg_str("kid"),
                   (cg_str_t) { key->kid_len, key->kid });
-    cg_event_previous(&out, e);
+    cg_event_link(&out, cg_str("prev"), e->previous);
 
     cg_out_str(&out, cg_str("}"));
 
@@ -327,6 +332,9 @@ cg_event_traits(cg_out_t *out, const cg_event_t *e)
     if (e->gpc) {
         cg_out_str(out, cg_str(",\"gpc\":1"));
     }
+
+    cg_event_declined(out, e);
+    cg_event_merged(out, e);
 }
 
 
@@ -342,15 +350,59 @@ cg_event_country(cg_out_t *out, cg_str_t key, cg_cc_t country)
 
 
 static void
-cg_event_previous(cg_out_t *out, const cg_event_t *e)
+cg_event_declined(cg_out_t *out, const cg_event_t *e)
 {
-    static const uint8_t  none[CG_EVENT_ID_LEN];
+    bool    first;
+    size_t  i;
 
-    cg_out_str(out, cg_str(",\"prev\":\""));
+    first = true;
 
-    if (memcmp(e->previous, none, CG_EVENT_ID_LEN) != 0) {
-        cg_out_hex(out, e->previous, CG_EVENT_ID_LEN);
+    for (i = 0; i < e->ndocs; i++) {
+
+        if ((e->chosen & e->declined) >> i & 1) {
+            cg_out_str(out, first ? cg_str(",\"declined\":[") : cg_str(","));
+            cg_out_json(out, (cg_str_t) { e->docs[i].name_len,
+                                          e->docs[i].name });
+            first = false;
+        }
+    }
+
+    if (!first) {
+        cg_out_str(out, cg_str("]"));
+    }
+}
+
+
+static void
+cg_event_merged(cg_out_t *out, const cg_event_t *e)
+{
+    if (!cg_event_none(e->merged)) {
+        cg_event_link(out, cg_str("merged"), e->merged);
+    }
+}
+
+
+/* The id of another event, or nothing. */
+
+static void
+cg_event_link(cg_out_t *out, cg_str_t key, const uint8_t id[CG_EVENT_ID_LEN])
+{
+    cg_out_str(out, cg_str(",\""));
+    cg_out_str(out, key);
+    cg_out_str(out, cg_str("\":\""));
+
+    if (!cg_event_none(id)) {
+        cg_out_hex(out, id, CG_EVENT_ID_LEN);
     }
 
     cg_out_str(out, cg_str("\""));
+}
+
+
+static bool
+cg_event_none(const uint8_t id[CG_EVENT_ID_LEN])
+{
+    static const uint8_t  none[CG_EVENT_ID_LEN];
+
+    return memcmp(id, none, CG_EVENT_ID_LEN) == 0;
 }

@@ -31,6 +31,7 @@ typedef enum {
     CG_METHOD_API,
     CG_METHOD_EMAIL,
     CG_METHOD_CTL,
+    CG_METHOD_LOGIN,            /* an account was first seen in a browser */
     CG_METHODS
 } cg_method_e;
 
@@ -50,6 +51,7 @@ typedef struct {
     size_t             ndocs;
     const cg_shown_t  *docs;
     cg_docs_t          chosen;            /* bit i: docs[i] is part of it */
+    cg_docs_t          declined;          /* of these, with CG_EVENT_MERGE */
     size_t             npurposes;
     const cg_str_t    *purposes;          /* their names */
     cg_purposes_t      granted;
@@ -64,6 +66,7 @@ typedef struct {
     uint8_t            reason;            /* cg_reason_e */
     cg_str_t           gate;              /* version of the gate */
     uint8_t            previous[CG_EVENT_ID_LEN];   /* zeros: none */
+    uint8_t            merged[CG_EVENT_ID_LEN];     /* the visitor's last */
 } cg_event_t;
 
 /*

@@ -54,6 +54,7 @@ static const cg_str_t  cg_token_names[CG_TOKEN_TYPES] = {
     { 4, (const uint8_t *) "link" },
     { 8, (const uint8_t *) "override" },
     { 5, (const uint8_t *) "event" },
+    { 5, (const uint8_t *) "given" },
 };
 
 static const char  cg_key_crypto_failed[] = "libcrypto failed";

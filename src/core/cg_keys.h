@@ -50,6 +50,7 @@ typedef enum {
     CG_TOKEN_LINK,
     CG_TOKEN_OVERRIDE,
     CG_TOKEN_EVENT,         /* the MAC over an event */
+    CG_TOKEN_GIVEN,         /* what was accepted in this browser */
     CG_TOKEN_TYPES
 } cg_token_e;
 

@@ -10,6 +10,10 @@
 #define CG_RECEIPT_FORMAT  1
 
 
+static size_t cg_receipt_seal_as(cg_keys_t *keys, cg_token_e type,
+    const cg_receipt_t *t, uint8_t *text);
+static bool cg_receipt_open_as(cg_keys_t *keys, cg_token_e type,
+    cg_receipt_t *t, cg_str_t text, cg_str_t realm, int64_t now);
 static bool cg_receipt_valid(const cg_receipt_t *t);
 static bool cg_receipt_items_valid(const cg_receipt_item_t *items, size_t n,
     uint32_t max);
@@ -21,6 +25,37 @@ static size_t cg_get_items(cg_in_t *in, cg_receipt_item_t *items, size_t max);
 size_t
 cg_receipt_seal(cg_keys_t *keys, const cg_receipt_t *t, uint8_t *text)
 {
+    return cg_receipt_seal_as(keys, CG_TOKEN_RECEIPT, t, text);
+}
+
+
+bool
+cg_receipt_open(cg_keys_t *keys, cg_receipt_t *t, cg_str_t text,
+    cg_str_t realm, int64_t now)
+{
+    return cg_receipt_open_as(keys, CG_TOKEN_RECEIPT, t, text, realm, now);
+}
+
+
+size_t
+cg_given_seal(cg_keys_t *keys, const cg_receipt_t *t, uint8_t *text)
+{
+    return cg_receipt_seal_as(keys, CG_TOKEN_GIVEN, t, text);
+}
+
+
+bool
+cg_given_open(cg_keys_t *keys, cg_receipt_t *t, cg_str_t text,
+    cg_str_t realm, int64_t now)
+{
+    return cg_receipt_open_as(keys, CG_TOKEN_GIVEN, t, text, realm, now);
+}
+
+
+static size_t
+cg_receipt_seal_as(cg_keys_t *keys, cg_token_e type, const cg_receipt_t *t,
+    uint8_t *text)
+{
     size_t   n;
     uint8_t  payload[CG_MAX_PAYLOAD];
 
@@ -29,19 +64,18 @@ cg_receipt_seal(cg_keys_t *keys, const cg_receipt_t *t, uint8_t *text)
         return 0;
     }
 
-    return cg_token_seal(keys, CG_TOKEN_RECEIPT, (cg_str_t) { n, payload },
-                         text);
+    return cg_token_seal(keys, type, (cg_str_t) { n, payload }, text);
 }
 
 
-bool
-cg_receipt_open(cg_keys_t *keys, cg_receipt_t *t, cg_str_t text,
-    cg_str_t realm, int64_t now)
+static bool
+cg_receipt_open_as(cg_keys_t *keys, cg_token_e type, cg_receipt_t *t,
+    cg_str_t text, cg_str_t realm, int64_t now)
 {
     int      n;
     uint8_t  payload[CG_MAX_PAYLOAD];
 
-    n = cg_token_open(keys, CG_TOKEN_RECEIPT, text, payload);
+    n = cg_token_open(keys, type, text, payload);
 
     return n >= 0
            && cg_receipt_decode(t, (cg_str_t) { (size_t) n, payload })

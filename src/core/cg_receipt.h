@@ -44,6 +44,15 @@ size_t cg_receipt_seal(cg_keys_t *keys, const cg_receipt_t *t, uint8_t *text);
 bool cg_receipt_open(cg_keys_t *keys, cg_receipt_t *t, cg_str_t text,
     cg_str_t realm, int64_t now);
 
+/*
+ * The same in another cookie, under a key of its own: only the documents that
+ * were accepted with one answer, in this browser, and for as long as that
+ * matters.
+ */
+size_t cg_given_seal(cg_keys_t *keys, const cg_receipt_t *t, uint8_t *text);
+bool cg_given_open(cg_keys_t *keys, cg_receipt_t *t, cg_str_t text,
+    cg_str_t realm, int64_t now);
+
 /* The payload behind the MAC, as in cg_token_internal.h. */
 size_t cg_receipt_encode(const cg_receipt_t *t, uint8_t *payload);
 bool cg_receipt_decode(cg_receipt_t *t, cg_str_t payload);

@@ -465,6 +465,7 @@ ngx_http_consent_answer(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
     }
 
     if (ngx_http_consent_own_headers(r) != NGX_OK
+        || ngx_http_consent_replace_visitor(r, ctx) != NGX_OK
         || ngx_http_consent_page_link(r, ctx, &link) != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;

@@ -248,6 +248,7 @@ ngx_http_consent_state(ngx_http_request_t *r, ngx_uint_t what)
     d = &ctx->would;
 
     if (ngx_http_consent_own_headers(r) != NGX_OK
+        || ngx_http_consent_replace_visitor(r, ctx) != NGX_OK
         || (ctx->facts.subject == CG_SUBJECT_NONE
             && ctx->mode != CG_MODE_REPORT
             && ngx_http_consent_new_visitor(r, ctx) != NGX_OK))

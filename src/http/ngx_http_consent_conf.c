@@ -260,7 +260,11 @@ ngx_http_consent_age(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 char *
 ngx_http_consent_subject(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_str_t  *value;
+    ngx_str_t                     *value;
+    ngx_http_consent_main_conf_t  *mcf;
+
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_consent_gate_module);
+    mcf->accounts = 1;
 
     value = cf->args->elts;
 

@@ -31,6 +31,8 @@ static ngx_int_t ngx_http_consent_drop_gated(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
 static ngx_int_t ngx_http_consent_set_cookie(ngx_http_request_t *r,
     ngx_str_t *name, ngx_str_t *value, time_t max_age);
+static ngx_int_t ngx_http_consent_random_visitor(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
 static ngx_int_t ngx_http_consent_send_visitor(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, time_t max_age);
 
@@ -88,6 +90,20 @@ ngx_http_consent_real_name(ngx_http_request_t *r,
     }
 
     return scf->cookie_domain.len ? secure : host;
+}
+
+
+ngx_uint_t
+ngx_http_consent_host_cookies(ngx_http_request_t *r)
+{
+    ngx_str_t                     name;
+    ngx_http_consent_srv_conf_t  *scf;
+
+    scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
+
+    name = ngx_http_consent_cookie_name(r, scf);
+
+    return name.len > 7 && ngx_strncmp(name.data, "__Host-", 7) == 0;
 }
 
 
@@ -420,13 +436,26 @@ ngx_http_consent_send_visitor(ngx_http_request_t *r,
 }
 
 
+static ngx_int_t
+ngx_http_consent_random_visitor(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx)
+{
+    if (RAND_bytes(ctx->visitor, CG_VISITOR_ID_LEN) == 1) {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                  "consent gate: RAND_bytes() failed");
+
+    return NGX_ERROR;
+}
+
+
 ngx_int_t
 ngx_http_consent_new_visitor(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx)
 {
-    if (RAND_bytes(ctx->visitor, CG_VISITOR_ID_LEN) != 1) {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "consent gate: RAND_bytes() failed");
+    if (ngx_http_consent_random_visitor(r, ctx) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -435,6 +464,27 @@ ngx_http_consent_new_visitor(ngx_http_request_t *r,
                                                : CG_SUBJECT_VISITOR;
 
     return ngx_http_consent_send_visitor(r, ctx, NGX_HTTP_CONSENT_SESSION);
+}
+
+
+/*
+ * The one that this browser had has given what it said to an account. Whoever
+ * uses it next without one begins anew.
+ */
+
+ngx_int_t
+ngx_http_consent_replace_visitor(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx)
+{
+    if (!ctx->spent) {
+        return NGX_OK;
+    }
+
+    ctx->spent = 0;
+
+    return ngx_http_consent_random_visitor(r, ctx) == NGX_OK
+           ? ngx_http_consent_send_visitor(r, ctx, NGX_HTTP_CONSENT_SESSION)
+           : NGX_ERROR;
 }
 
 

@@ -36,6 +36,7 @@ struct ngx_http_consent_counters_s {
     ngx_atomic_t  latency_sum;            /* microseconds */
     ngx_atomic_t  writes[NGX_HTTP_CONSENT_WRITE_RESULTS];
     ngx_atomic_t  visits[NGX_HTTP_CONSENT_WRITE_RESULTS];
+    ngx_atomic_t  merges[NGX_HTTP_CONSENT_WRITE_RESULTS];
     ngx_atomic_t  invalidations;          /* records, by the feed */
     ngx_atomic_t  overrides;              /* allowed */
     ngx_atomic_t  overrides_ignored;

@@ -428,7 +428,9 @@ ngx_http_consent_init_process(ngx_cycle_t *cycle)
             return NGX_ERROR;
         }
 
-        if (ngx_http_consent_visits_init(mcf, cycle) != NGX_OK) {
+        if (ngx_http_consent_visits_init(mcf, cycle) != NGX_OK
+            || ngx_http_consent_adoptions_init(mcf, cycle) != NGX_OK)
+        {
             return NGX_ERROR;
         }
     }

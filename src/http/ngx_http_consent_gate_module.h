@@ -46,6 +46,7 @@ typedef struct ngx_http_consent_flights_s  ngx_http_consent_flights_t;
 typedef struct ngx_http_consent_counters_s  ngx_http_consent_counters_t;
 typedef struct ngx_http_consent_visits_s  ngx_http_consent_visits_t;
 typedef struct ngx_http_consent_override_s  ngx_http_consent_override_t;
+typedef struct ngx_http_consent_adoptions_s  ngx_http_consent_adoptions_t;
 
 
 typedef struct {
@@ -103,6 +104,7 @@ typedef struct {
     ngx_consent_cache_t       *cache;       /* NULL: none */
     ngx_http_consent_flights_t  *flights;   /* of this worker, with a cache */
     ngx_http_consent_visits_t *visits;      /* of this worker */
+    ngx_http_consent_adoptions_t  *adoptions;  /* of this worker */
     ngx_http_consent_counters_t  *counters;  /* shared; NULL: no store */
 
     ngx_uint_t                 ndocs;
@@ -117,6 +119,7 @@ typedef struct {
     ngx_array_t                variables;   /* ngx_uint_t: indexes in use */
     unsigned                   record_variables:1;  /* one needs the record */
     unsigned                   overrides:1;     /* allowed somewhere */
+    unsigned                   accounts:1;  /* consent_subject is in use */
 
     ngx_array_t                origins;     /* ngx_http_consent_origin_t */
 } ngx_http_consent_main_conf_t;
@@ -242,6 +245,7 @@ typedef struct {
     uint8_t                       tag[CG_TAG_LEN];     /* if `tagged` */
     cg_record_t                   record;      /* with CG_LOOKUP_FOUND */
     cg_record_t                  *receipt;     /* of the cookie; or NULL */
+    ngx_str_t                     receipt_text;  /* the same, not opened */
     ngx_consent_call_t            call;        /* a question of its own */
     ngx_queue_t                   waiter;      /* for a flight */
     ngx_event_t                   resume;      /* when that has landed */
@@ -251,6 +255,7 @@ typedef struct {
     ngx_str_t                     token;       /* the form token, once made */
     cg_link_t                    *link;        /* by which the subject came */
     struct ngx_http_consent_change_s  *change; /* a POST under way */
+    struct ngx_http_consent_adopt_s   *adopt;  /* a merge under way */
 
     ngx_http_consent_override_t  *override;    /* a tester's; or NULL */
     ngx_http_consent_override_t  *held;        /* by this browser, on the
@@ -277,6 +282,8 @@ typedef struct {
     unsigned                      tcf:1;       /* the cookie is read */
     unsigned                      has_visitor:1;   /* a valid visitor id */
     unsigned                      gated:1;     /* subject by the gated cookie */
+    unsigned                      adopted:1;   /* the visitor was seen to */
+    unsigned                      spent:1;     /* and is to be replaced */
     unsigned                      page:1;      /* one of our pages */
     unsigned                      page_headers:1;  /* sent with this answer */
     unsigned                      secret:1;    /* the URI is: no referrer */
@@ -450,6 +457,29 @@ void ngx_http_consent_visited(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_http_consent_loc_conf_t *lcf);
 
 
+/* ngx_http_consent_adopt.c: what a visitor has said, and an account has not */
+
+/* In a worker, with a store. */
+ngx_int_t ngx_http_consent_adoptions_init(ngx_http_consent_main_conf_t *mcf,
+    ngx_cycle_t *cycle);
+/*
+ * An account comes with a visitor's cookie, and its record is known. NGX_OK:
+ * it has what it takes over; NGX_AGAIN: ngx_http_consent_resume() will be
+ * called, then ask again.
+ */
+ngx_int_t ngx_http_consent_adopt(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
+/* The request ends. */
+void ngx_http_consent_adopt_leave(ngx_http_consent_ctx_t *ctx);
+
+
+/* ngx_http_consent_given.c: the cookie that says what was accepted here */
+
+/* Sends it, for what a visitor has accepted: the change that was written. */
+ngx_int_t ngx_http_consent_send_given(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, const ngx_consent_write_t *write);
+
+
 /* ngx_http_consent_who.c */
 
 /* The kind of subject, and the ids that it came with. */
@@ -515,6 +545,11 @@ ngx_int_t ngx_http_consent_send_other(ngx_http_request_t *r,
 /* A new visitor: random bytes, and the cookie for the session. */
 ngx_int_t ngx_http_consent_new_visitor(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
+/* With an answer of ours: a new visitor for one whose record is merged. */
+ngx_int_t ngx_http_consent_replace_visitor(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
+/* Whether browsers take our cookies from this host over TLS only. */
+ngx_uint_t ngx_http_consent_host_cookies(ngx_http_request_t *r);
 /* Sends the visitor cookie for its full life: the visitor has answered. */
 ngx_int_t ngx_http_consent_keep_visitor(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
@@ -540,6 +575,9 @@ ngx_int_t ngx_http_consent_read_receipt(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
 /* Takes it back. */
 ngx_int_t ngx_http_consent_clear_receipt(ngx_http_request_t *r);
+/* ctx->receipt_text: the cookie as it is; empty if there is none. */
+ngx_int_t ngx_http_consent_receipt_text(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
 /* Sends a receipt for `record`, which is what the store has now. */
 ngx_int_t ngx_http_consent_send_receipt(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, const cg_record_t *record);

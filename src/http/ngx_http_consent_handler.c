@@ -208,6 +208,7 @@ static ngx_int_t
 ngx_http_consent_prepare(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
     ngx_http_consent_loc_conf_t *lcf)
 {
+    ngx_int_t                      rc;
     ngx_http_consent_need_e        need;
     ngx_http_consent_main_conf_t  *mcf;
 
@@ -249,11 +250,20 @@ ngx_http_consent_prepare(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
 
     need = ngx_http_consent_needs(ctx, mcf, lcf);
 
-    if (need == NGX_HTTP_CONSENT_NEED_NOTHING || ctx->looked_up) {
+    if (need == NGX_HTTP_CONSENT_NEED_NOTHING) {
         return NGX_OK;
     }
 
-    return ngx_http_consent_ask(r, ctx, need);
+    if (!ctx->looked_up) {
+        rc = ngx_http_consent_ask(r, ctx, need);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    return ctx->account.len && ctx->has_visitor
+           ? ngx_http_consent_adopt(r, ctx) : NGX_OK;
 }
 
 
@@ -501,7 +511,9 @@ ngx_http_consent_show_page(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
 
     ctx->page_headers = 1;
 
-    if (ngx_http_consent_own_headers(r) != NGX_OK) {
+    if (ngx_http_consent_own_headers(r) != NGX_OK
+        || ngx_http_consent_replace_visitor(r, ctx) != NGX_OK)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 

@@ -433,6 +433,7 @@ void
 ngx_http_consent_leave(ngx_http_consent_ctx_t *ctx)
 {
     ngx_consent_store_cancel(&ctx->call);
+    ngx_http_consent_adopt_leave(ctx);
 
     if (ctx->in_flight) {
         ngx_queue_remove(&ctx->waiter);

@@ -126,8 +126,14 @@ ngx_http_consent_renew_cookies(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    return ngx_http_consent_keep_visitor(r, ctx) == NGX_OK
-           ? ngx_http_consent_send_receipt(r, ctx, &ctx->record) : NGX_ERROR;
+    if (ngx_http_consent_replace_visitor(r, ctx) != NGX_OK
+        || ngx_http_consent_keep_visitor(r, ctx) != NGX_OK
+        || ngx_http_consent_send_receipt(r, ctx, &ctx->record) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_consent_send_given(r, ctx, &change->write);
 }
 
 

@@ -18,6 +18,8 @@
 
 static ngx_uint_t ngx_http_consent_open_receipt(ngx_http_consent_ctx_t *ctx,
     cg_str_t value);
+static ngx_uint_t ngx_http_consent_take_receipt(ngx_http_consent_ctx_t *ctx,
+    cg_str_t value);
 static void ngx_http_consent_receipt_record(
     ngx_http_consent_main_conf_t *mcf, const cg_receipt_t *receipt,
     cg_record_t *record);
@@ -74,6 +76,25 @@ ngx_http_consent_open_receipt(ngx_http_consent_ctx_t *ctx, cg_str_t value)
     }
 
     ngx_http_consent_receipt_record(ctx->mcf, &receipt, ctx->receipt);
+
+    return 1;
+}
+
+
+ngx_int_t
+ngx_http_consent_receipt_text(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx)
+{
+    return ngx_http_consent_read_other(r, ctx, ngx_http_consent_receipt_suffix,
+                                       ngx_http_consent_take_receipt)
+           == NGX_ERROR ? NGX_ERROR : NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_consent_take_receipt(ngx_http_consent_ctx_t *ctx, cg_str_t value)
+{
+    ctx->receipt_text = ngx_http_consent_nstr(value);
 
     return 1;
 }

@@ -89,6 +89,9 @@ ngx_http_consent_status_json(ngx_http_consent_report_t *report)
     ngx_http_consent_object(out, "visits",
                             ngx_http_consent_write_names, sum->visits,
                             NGX_HTTP_CONSENT_WRITE_RESULTS);
+    ngx_http_consent_object(out, "merges",
+                            ngx_http_consent_write_names, sum->merges,
+                            NGX_HTTP_CONSENT_WRITE_RESULTS);
 
     cg_out_str(out, report->store.open
                     ? cg_str(",\"breaker\":\"open\"")

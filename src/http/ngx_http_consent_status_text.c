@@ -130,6 +130,10 @@ ngx_http_consent_status_text(ngx_http_consent_report_t *report)
                           "Visits to be remembered by what came of them.",
                           "result", ngx_http_consent_write_names, sum->visits,
                           NGX_HTTP_CONSENT_WRITE_RESULTS);
+    ngx_http_consent_many(out, "merges_total",
+                          "Accounts that met a visitor's record by what came "
+                          "of it.", "result", ngx_http_consent_write_names,
+                          sum->merges, NGX_HTTP_CONSENT_WRITE_RESULTS);
     ngx_http_consent_one(out, "overrides_total", "counter",
                          "Requests with an override that was allowed.",
                          sum->overrides);

@@ -192,6 +192,7 @@ typedef struct {
     uint8_t               age;        /* years, of `age_state` */
     cg_cc_t               residence;  /* CG_CC_UNKNOWN: remove it */
     unsigned              resides:1;  /* `residence` is set */
+    uint32_t              eea_day;    /* days since 1970; 0: leave it */
 } ngx_consent_write_t;
 
 

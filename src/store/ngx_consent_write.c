@@ -299,12 +299,19 @@ ngx_consent_script_traits(ngx_consent_script_t *script,
     const ngx_consent_write_t *write)
 {
     size_t    n;
+    u_char    day[NGX_INT32_LEN];
     uint8_t   text[CG_MAX_AGE_TEXT];
 
     if (write->age_state != CG_AGE_NONE) {
         n = cg_age_text(write->age_state, write->age, text);
         ngx_consent_script_pair(script, cg_field_name(CG_FIELD_AGE),
                                 (cg_str_t) { n, text });
+    }
+
+    if (write->eea_day) {
+        n = ngx_sprintf(day, "%uD", write->eea_day) - day;
+        ngx_consent_script_pair(script, cg_field_name(CG_FIELD_EEA),
+                                (cg_str_t) { n, day });
     }
 
     if (write->resides) {

@@ -278,6 +278,38 @@ test_a_body_tells_residence_age_and_gpc(void **state)
 
 
 static void
+test_a_body_tells_what_was_merged(void **state)
+{
+    json_t      *root, *declined;
+    cg_event_t   e;
+
+    (void) state;
+
+    make_event(&e);
+    e.what = CG_EVENT_MERGE;
+    e.chosen = 3;
+    e.declined = 2 | 4;             /* of what is not chosen nothing is told */
+    e.merged[0] = 0xab;
+    root = body_of(&e);
+
+    declined = json_object_get(root, "declined");
+    assert_int_equal(json_array_size(declined), 1);
+    assert_string_equal(json_string_value(json_array_get(declined, 0)),
+                        json_string_value(json_object_get(json_array_get(
+                            json_object_get(root, "docs"), 1), "name")));
+    assert_string_equal(text_at(root, "merged"),
+                        "ab000000000000000000000000000000");
+    json_decref(root);
+
+    make_event(&e);
+    root = body_of(&e);
+    assert_null(json_object_get(root, "declined"));
+    assert_null(json_object_get(root, "merged"));
+    json_decref(root);
+}
+
+
+static void
 test_a_body_is_json_for_any_bytes(void **state)
 {
     int          c;
@@ -357,6 +389,8 @@ test_the_largest_event_of_valid_names_fits(void **state)
     e.realm = (cg_str_t) { sizeof(realm), realm };
     e.ndocs = CG_MAX_DOCUMENTS;
     e.chosen = 0xffff;
+    e.declined = 0xffff;
+    e.merged[0] = 1;
     e.npurposes = CG_MAX_PURPOSES;
     e.answered = 0xffff;
     e.time = INT64_MAX;
@@ -429,7 +463,7 @@ test_names(void **state)
         "erase", "merge", "link",
     };
     static const char *const  methods[CG_METHODS] = {
-        "page", "api", "email", "ctl",
+        "page", "api", "email", "ctl", "login",
     };
 
     (void) state;
@@ -571,6 +605,7 @@ main(void)
         cmocka_unit_test(test_a_body_without_lists_country_or_locale),
         cmocka_unit_test(test_a_body_links_to_the_event_before),
         cmocka_unit_test(test_a_body_tells_residence_age_and_gpc),
+        cmocka_unit_test(test_a_body_tells_what_was_merged),
         cmocka_unit_test(test_a_body_is_json_for_any_bytes),
         cmocka_unit_test(test_a_body_is_one_line),
         cmocka_unit_test(test_the_largest_event_of_valid_names_fits),

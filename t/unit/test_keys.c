@@ -311,6 +311,7 @@ test_derived_keys(void **state)
     static const char *const  labels[CG_TOKEN_TYPES] = {
         "consent-gate form", "consent-gate gated", "consent-gate receipt",
         "consent-gate link", "consent-gate override", "consent-gate event",
+        "consent-gate given",
     };
 
     (void) state;

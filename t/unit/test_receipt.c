@@ -207,10 +207,40 @@ values_out_of_range_are_refused(void **state)
 }
 
 
+/* A receipt is no proof that the answer was given in this browser. */
+
+static void
+one_is_not_the_other(void **state)
+{
+    size_t        n;
+    uint8_t       text[CG_MAX_TOKEN];
+    cg_keys_t     k = keys();
+    cg_receipt_t  t = receipt(), opened;
+
+    (void) state;
+
+    n = cg_given_seal(&k, &t, text);
+    assert_true(n > 0);
+    assert_true(cg_given_open(&k, &opened, (cg_str_t) { n, text }, realm,
+                              999));
+    assert_int_equal(opened.docs[0].value, 20180525);
+    assert_false(cg_given_open(&k, &opened, (cg_str_t) { n, text }, realm,
+                               1000));
+    assert_false(cg_receipt_open(&k, &opened, (cg_str_t) { n, text }, realm,
+                                 999));
+
+    n = cg_receipt_seal(&k, &t, text);
+    assert_false(cg_given_open(&k, &opened, (cg_str_t) { n, text }, realm,
+                               999));
+    cg_keys_free(&k);
+}
+
+
 int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(one_is_not_the_other),
         cmocka_unit_test(what_is_sealed_is_opened),
         cmocka_unit_test(every_byte_counts),
         cmocka_unit_test(the_largest_fits),

@@ -331,7 +331,8 @@ sub http_block ($self, $, $options) {
 
 
 # What most tests begin with. The timeouts are long: a machine that runs many
-# tests at once is slow.
+# tests at once is slow. Visits are not remembered, for that is written when
+# nobody waits for it.
 sub consent_block (@) {
     return <<'END';
     consent_store {
@@ -351,6 +352,7 @@ sub consent_block (@) {
     consent_document cookies kind=acknowledge "title=Cookies Policy"
                              url=/legal/cookies version=1 required=1;
     consent_page /policy-update;
+    consent_remember_eea off;
 END
 }
 
