@@ -1,0 +1,2 @@
+/* Sent to those only who have granted it. */
+gtag('consent', 'update', { analytics_storage: 'granted' });
