@@ -46,6 +46,8 @@ static ngx_http_consent_route_t  ngx_http_consent_routes[] = {
 
     { ngx_string("link"), NGX_HTTP_CONSENT_READS, ngx_http_consent_link, 0 },
 
+    { ngx_string("export"), NGX_HTTP_CONSENT_READS, ngx_http_consent_export, 0 },
+
     { ngx_string("accept"), NGX_HTTP_CONSENT_CHANGES, CG_EVENT_ACCEPT },
 
     { ngx_string("decline"), NGX_HTTP_CONSENT_CHANGES, CG_EVENT_DECLINE },

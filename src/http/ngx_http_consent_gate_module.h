@@ -256,6 +256,7 @@ typedef struct {
     cg_link_t                    *link;        /* by which the subject came */
     struct ngx_http_consent_change_s  *change; /* a POST under way */
     struct ngx_http_consent_adopt_s   *adopt;  /* a merge under way */
+    ngx_consent_walk_t           *walk;        /* an export under way */
 
     ngx_http_consent_override_t  *override;    /* a tester's; or NULL */
     ngx_http_consent_override_t  *held;        /* by this browser, on the
@@ -777,6 +778,12 @@ ngx_uint_t ngx_http_consent_same_origin(ngx_http_request_t *r,
 
 /* Content handler of a POST; `what` is a cg_event_e, not _MERGE or _LINK. */
 ngx_int_t ngx_http_consent_post(ngx_http_request_t *r, ngx_uint_t what);
+
+
+/* ngx_http_consent_export.c */
+
+/* Content handler of GET export; `what` does not matter. */
+ngx_int_t ngx_http_consent_export(ngx_http_request_t *r, ngx_uint_t what);
 
 
 /* ngx_http_consent_status.c */

@@ -435,6 +435,11 @@ ngx_http_consent_leave(ngx_http_consent_ctx_t *ctx)
     ngx_consent_store_cancel(&ctx->call);
     ngx_http_consent_adopt_leave(ctx);
 
+    if (ctx->walk) {
+        ngx_consent_store_walk_cancel(ctx->walk);
+        ctx->walk = NULL;
+    }
+
     if (ctx->in_flight) {
         ngx_queue_remove(&ctx->waiter);
         ctx->in_flight = 0;

@@ -31,7 +31,8 @@ typedef enum {
     NGX_HTTP_CONSENT_NO_COUNTRY,
     NGX_HTTP_CONSENT_LINK_USED,
     NGX_HTTP_CONSENT_LINK_ERASED,
-    NGX_HTTP_CONSENT_NO_STORE
+    NGX_HTTP_CONSENT_NO_STORE,
+    NGX_HTTP_CONSENT_BUSY
 } ngx_http_consent_failure_e;
 
 
@@ -89,5 +90,9 @@ ngx_int_t ngx_http_consent_done(ngx_http_request_t *r,
 /* It is not: the page once more, or a problem. */
 ngx_int_t ngx_http_consent_fail(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_http_consent_failure_e failure);
+
+/* A problem, whoever asks: with no change under way. */
+ngx_int_t ngx_http_consent_refuse(ngx_http_request_t *r,
+    ngx_http_consent_failure_e failure);
 
 #endif /* NGX_HTTP_CONSENT_POST_H */

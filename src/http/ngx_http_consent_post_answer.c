@@ -65,7 +65,10 @@ static const ngx_http_consent_failure_t  ngx_http_consent_failures[] = {
       "The record that it was made for has been erased or withdrawn." },
 
     { 503, "unavailable", "The answer could not be recorded",
-      "The record of consents does not answer at the moment: send it again." }
+      "The record of consents does not answer at the moment: send it again." },
+
+    { 429, "busy", "Too many at a time",
+      "Other copies are being made: ask again in a moment." }
 };
 
 
@@ -254,6 +257,25 @@ ngx_http_consent_fail(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
                                         ? ctx->change->shown
                                           & ~ctx->change->post.documents
                                         : ctx->decision.missing);
+}
+
+
+ngx_int_t
+ngx_http_consent_refuse(ngx_http_request_t *r,
+    ngx_http_consent_failure_e failure)
+{
+    const ngx_http_consent_failure_t  *f;
+
+    f = &ngx_http_consent_failures[failure];
+
+    if (failure >= NGX_HTTP_CONSENT_NO_STORE
+        && ngx_http_consent_retry_after(r) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_consent_api_problem(r, f->status, f->type, f->title,
+                                        f->detail, 0);
 }
 
 

@@ -119,6 +119,7 @@ ngx_consent_store_create(ngx_cycle_t *cycle, ngx_consent_store_conf_t *conf)
     ngx_consent_lobby_init(store);
 
     if (ngx_consent_lookup_init(cycle, store) != NGX_OK
+        || ngx_consent_walk_init(cycle, store) != NGX_OK
         || ngx_consent_route_init(cycle, store) != NGX_OK
         || ngx_consent_topology_init(cycle, store) != NGX_OK)
     {
@@ -139,6 +140,7 @@ ngx_consent_store_destroy(ngx_consent_store_t *store)
     store->closing = 1;
 
     ngx_consent_policies_done(store);
+    ngx_consent_walks_done(store);
     ngx_consent_topology_done(store);
     ngx_consent_nodes_destroy(store);
     ngx_consent_lobby_done(store);

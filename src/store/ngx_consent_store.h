@@ -30,6 +30,8 @@
 typedef struct ngx_consent_store_s    ngx_consent_store_t;
 typedef struct ngx_consent_command_s  ngx_consent_command_t;
 typedef struct ngx_consent_call_s     ngx_consent_call_t;
+typedef struct ngx_consent_walk_s     ngx_consent_walk_t;
+typedef struct ngx_consent_walks_s    ngx_consent_walks_t;
 
 
 typedef enum {
@@ -248,6 +250,45 @@ ngx_int_t ngx_consent_store_spent(ngx_consent_store_t *store,
 /* Fetches the policies; after it ngx_consent_store_policies() is fresh. */
 ngx_int_t ngx_consent_store_fetch(ngx_consent_store_t *store,
     ngx_consent_call_t *call);
+
+/*
+ * What is kept of one subject, for the subject. `record` is called once, with
+ * `n` pairs of field and value (none: no record); `entry` with each event of
+ * its bucket, those of others among them, the newest first. NGX_OK: go on;
+ * NGX_DONE: all of it was there; anything else: that is enough. Then `done`,
+ * once, from the event loop. What they are given lives until they return.
+ */
+
+typedef struct {
+    cg_str_t                  id;       /* of the stream's entry */
+    cg_str_t                  body;     /* empty: it has none */
+    cg_str_t                  mac;
+    cg_str_t                  link;
+} ngx_consent_entry_t;
+
+struct ngx_consent_walk_s {
+    ngx_int_t               (*record)(ngx_consent_walk_t *walk,
+                                      const cg_str_t *pairs, size_t n);
+    ngx_int_t               (*entry)(ngx_consent_walk_t *walk,
+                                     const ngx_consent_entry_t *entry);
+    void                    (*done)(ngx_consent_walk_t *walk);
+    void                     *data;          /* of the asker */
+    const cg_subject_t       *subject;       /* lives as long as the walk */
+    uint8_t                   status;        /* ngx_consent_status_e */
+    unsigned                  whole:1;       /* `entry` said NGX_DONE */
+
+    /* of the store */
+    ngx_consent_walks_t      *walks;
+    ngx_queue_t               queue;
+    ngx_event_t               event;
+    ngx_msec_t                deadline;
+};
+
+/* NGX_AGAIN: `done` will be called. NGX_OK: too many wait. */
+ngx_int_t ngx_consent_store_walk(ngx_consent_store_t *store,
+    ngx_consent_walk_t *walk);
+/* As ngx_consent_store_cancel(). */
+void ngx_consent_store_walk_cancel(ngx_consent_walk_t *walk);
 
 /* Forgets a call, in whatever state; its `done` will not be called. */
 void ngx_consent_store_cancel(ngx_consent_call_t *call);

@@ -344,6 +344,23 @@ typedef struct {
 } ngx_consent_topology_t;
 
 
+/* Exports: one at a time, on a connection of its own. */
+
+struct ngx_consent_walks_s {
+    ngx_consent_node_t       node;         /* whoever is asked now */
+    ngx_consent_store_t     *store;
+    ngx_queue_t              queue;        /* ngx_consent_walk_t that wait */
+    ngx_uint_t               nqueue;
+    ngx_consent_walk_t      *active;
+    ngx_sockaddr_t           sockaddr;
+    u_char                   name[NGX_CONSENT_HOST_LEN];
+    u_char                   host[NGX_CONSENT_HOST_LEN];
+    ngx_event_t              next;         /* the next one, or the end */
+    unsigned                 previous:1;   /* reads under the previous key */
+    unsigned                 aimed:1;      /* `node` is set */
+};
+
+
 /* In shared memory: the documents as read from the store. */
 
 typedef enum {
@@ -412,6 +429,7 @@ struct ngx_consent_store_s {
     u_char                     sha[40];   /* its */
     u_char                     touch_sha[40];
     u_char                     foreign[CG_SUBJECT_ID_LEN];
+    ngx_consent_walks_t       *walks;     /* exports */
 
     ngx_event_t                poll;
     ngx_uint_t                 fetches;   /* of the policies, in flight */
@@ -709,6 +727,21 @@ void ngx_consent_script_sha(u_char sha[40], const char *script, size_t len);
 /* The ngx_consent_written_e that a script answers with; NGX_ERROR: none. */
 ngx_int_t ngx_consent_script_result(cg_str_t word);
 void ngx_consent_touch_init(ngx_consent_store_t *store);
+
+/* ngx_consent_walk.c */
+
+ngx_int_t ngx_consent_walk_init(ngx_cycle_t *cycle,
+    ngx_consent_store_t *store);
+void ngx_consent_walks_done(ngx_consent_store_t *store);
+/* Tells the asker, from the event loop, and goes on with the next one. */
+void ngx_consent_walk_end(ngx_consent_walks_t *walks,
+    ngx_consent_status_e status);
+ngx_consent_walks_t *ngx_consent_walks_of(ngx_consent_conn_t *conn);
+
+/* ngx_consent_walk_read.c */
+
+/* Asks for the record of walks->active, and for all that follows. */
+void ngx_consent_walk_ask_record(ngx_consent_walks_t *walks);
 
 /* ngx_consent_zone.c, ngx_consent_policies.c */
 
