@@ -123,6 +123,36 @@ subtest 'all of them' => sub {
 };
 
 
+subtest 'the password changes' => sub {
+    my ($nginx, $http) = start('password');
+    my $account = $http->clone(headers => ['X-Real-IP' => address_of('DE'),
+        'X-Test-Account' => 'password']);
+    my $path = $t->dir . '/gate.pass';
+
+    ok wait_for(sub { reason($account) eq 'missing' }), 'the old one';
+
+    is $redis->cmd('ACL', 'SETUSER', 'gate', '>another-secret'), 'OK',
+        'a second password';
+    $t->write_file('gate.pass', "another-secret\r\n", 0600);
+    ok $nginx->reload, 'a reload';
+    is $redis->cmd('ACL', 'SETUSER', 'gate',
+        "<$ConsentGate::Redis::USER{gate}"), 'OK', 'the old one goes';
+    $redis->cmd('CLIENT', 'KILL', 'USER', 'gate');
+    ok wait_for(sub { reason($account) eq 'missing' }), 'the new one';
+    is_deeply [grep { /WRONGPASS/ } complaints($nginx)], [],
+        'the file was read again';
+
+    unlike slurp($nginx->{log}), qr/readable by others/, 'no warning';
+    chmod 0644, $path;
+    ok $nginx->reload, 'another reload';
+    like slurp($nginx->{log}), qr/\[warn\] .*gate\.pass" is readable by others/,
+        'a file that others read';
+    unlike slurp($nginx->{log}), qr/another-secret/, 'which is in no log';
+
+    $nginx->stop;
+};
+
+
 # What each rule is for, when it is not there: what fails, and what the line
 # says to grant, if it is not that rule. Redis does not say which command of a
 # script it was.
