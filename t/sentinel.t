@@ -26,33 +26,6 @@ sub reason ($http) {
         ? $1 : 'none';
 }
 
-# For some time after something happened; $still: until it says no.
-sub after ($seconds, $happens, $still = sub { 0 }) {
-    my ($began, $end) = (time);
-
-    return $load->run(sub ($seen) {
-        if (!$end && time > $began + 0.5) {
-            $happens->();
-            $end = time + $seconds;
-        }
-
-        return !$end || time < $end || (time < $end + 30 && $still->());
-    });
-}
-
-sub check ($seen) {
-    is_deeply [@{ $seen->{wrong} }[0 .. min($#{ $seen->{wrong} }, 4)]], [],
-        'each answer is right, or says that the store is away';
-    cmp_ok $seen->{acked}, '>', 0, 'answers were recorded';
-    is_deeply [$load->missing], [], 'and each of them is there, once';
-    diag sprintf '%d right, %d without the store, %d answers recorded, '
-        . '%d to be sent again; away for %.2f s',
-        @$seen{qw(ok down acked refused)}, $load->window($seen);
-    return;
-}
-
-sub min ($x, $y) { return $x < $y ? $x : $y }
-
 
 subtest 'the master is found' => sub {
     my $http = $t->script('DE', headers => ['X-Test-Account' => 'anna']);
@@ -62,7 +35,7 @@ subtest 'the master is found' => sub {
     is reason($http), 'accepted', 'and has accepted';
     is scalar(events($group)), 1, 'an event';
 
-    check(after(1, sub { }));
+    $load->check($load->during(1, sub { }));
 
     my $status = $t->get('/status')->json;
     is $status->{topology}, 'sentinel', 'the status tells the topology';
@@ -76,13 +49,13 @@ subtest 'a planned failover' => sub {
     my $from = $t->log_size;
 
     # or the old master would take answers that the new one never hears of
-    my $seen = after(3, sub {
+    my $seen = $load->during(3, sub {
         $old->cmd('CLIENT', 'PAUSE', 10_000, 'WRITE');
         $group->failover;
     }, sub { $group->master == $old });
 
     isnt $group->master, $old, 'there is another master';
-    check($seen);
+    $load->check($seen);
     cmp_ok $load->window($seen), '<', 10, 'the store was away for seconds';
     ok $t->wait_for_log(qr/\[notice\].*the master of "consent" is .*, was /,
         from => $from), 'the log says so';
@@ -93,17 +66,17 @@ subtest 'a planned failover' => sub {
 subtest 'the master is killed' => sub {
     my $old = $group->master;
 
-    my $seen = after(3, sub { $old->stop('KILL') },
+    my $seen = $load->during(3, sub { $old->stop('KILL') },
         sub { $group->master == $old });
 
     isnt $group->master, $old, 'there is another master';
-    check($seen);
+    $load->check($seen);
     cmp_ok $load->window($seen), '<', 15, 'the store was away for seconds';
 
     # it comes back, and is made a replica
     $old->start;
     $group->wait_ok;
-    check(after(1, sub { }));
+    $load->check($load->during(1, sub { }));
 };
 
 

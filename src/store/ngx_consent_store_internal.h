@@ -50,7 +50,7 @@
 #define NGX_CONSENT_TOPOLOGY_QUIET  100     /* between questions in doubt */
 #define NGX_CONSENT_TOPOLOGY_RETRY  400     /* when nobody has answered */
 #define NGX_CONSENT_TOPOLOGY_SWEEP  100     /* nodes that leave */
-#define NGX_CONSENT_GUEST           30000   /* a node without slots stays */
+#define NGX_CONSENT_GUEST           10000   /* a node without slots stays */
 #define NGX_CONSENT_PARKED          15      /* between tries in the lobby */
 
 #define NGX_CONSENT_MAX_HOPS        3       /* MOVED and ASK */

@@ -78,6 +78,7 @@ sub add ($self) {
     push @{ $self->{nodes} }, $node;
     $self->meet($node);
     $self->wait_known;
+    $self->wait_ok;
 
     return $node;
 }
@@ -158,20 +159,24 @@ sub consent ($self, $more = '', @nodes) {
 
 sub slot ($self, $key) {
     my ($up) = $self->up;
-    return $up->cmd('CLUSTER', 'KEYSLOT', $key);
+    return $self->{slot}{$key} //= $up->cmd('CLUSTER', 'KEYSLOT', $key);
 }
 
 
-# The master of a slot, as any node that is up sees it.
+# The master of a slot, as the first node that is up sees it.
 sub owner ($self, $slot) {
-    for my $range (map { @{ $_->cmd('CLUSTER', 'SLOTS') } }
-        ($self->up)[0])
-    {
-        next if $slot < $range->[0] || $slot > $range->[1];
-        return $self->node_at($range->[2][1]);
+    for my $range (@{ ($self->up)[0]->cmd('CLUSTER', 'SLOTS') }) {
+        return $self->node_at($range->[2][1])
+            if $slot >= $range->[0] && $slot <= $range->[1];
     }
 
     return;
+}
+
+
+sub slots_of ($self, $node) {
+    return map { $_->[0] .. $_->[1] } grep { $_->[2][1] == $node->port }
+        @{ ($self->up)[0]->cmd('CLUSTER', 'SLOTS') };
 }
 
 
@@ -226,16 +231,26 @@ sub begin_move ($self, $slot, $to) {
 sub move_keys ($self, $slot, $from, $to, $count = 1000) {
     my @keys = @{ $from->cmd('CLUSTER', 'GETKEYSINSLOT', $slot, $count) };
 
-    ok($from->cmd('MIGRATE', '127.0.0.1', $to->port, '', 0, 5000, 'KEYS',
-        @keys)) if @keys;
+    $self->migrate($from, $to, @keys) if @keys;
 
     return scalar @keys;
 }
 
 
+sub migrate ($self, $from, $to, @keys) {
+    return ok($from->cmd('MIGRATE', '127.0.0.1', $to->port, '', 0, 5000,
+        'KEYS', @keys));
+}
+
+
+# A master that has given its last slot away may follow the other one already.
 sub end_move ($self, $slot, $from, $to) {
-    ok($_->cmd('CLUSTER', 'SETSLOT', $slot, 'NODE', $self->id($to)))
-        for $to, $from;
+    ok($to->cmd('CLUSTER', 'SETSLOT', $slot, 'NODE', $self->id($to)));
+
+    my $reply = $from->cmd('CLUSTER', 'SETSLOT', $slot, 'NODE',
+        $self->id($to));
+    croak $reply->text if ref $reply && $reply->text !~ /only with masters/;
+
     return;
 }
 

@@ -7,7 +7,7 @@ use v5.36;
 
 use Exporter qw(import);
 use JSON::PP ();
-use List::Util qw(max min);
+use Test::More ();
 use Time::HiRes qw(time);
 
 use ConsentGate::Flow;
@@ -200,6 +200,40 @@ sub took_answer ($self, $seen, $response, $n, $request) {
 sub away ($self, $seen) {
     $seen->{first} //= time;
     $seen->{last} = time;
+    return;
+}
+
+
+# A load during which something happens after half a second, and which goes on
+# for some seconds; and on while $still says so.
+sub during ($self, $seconds, $happens, $still = sub { 0 }) {
+    my ($began, $end) = (time);
+
+    return $self->run(sub ($seen) {
+        if (!$end && time > $began + 0.5) {
+            $happens->();
+            $end = time + $seconds;
+        }
+
+        return !$end || time < $end || (time < $end + 30 && $still->());
+    });
+}
+
+
+# Looks at what a run has seen, and tells how it was.
+sub check ($self, $seen) {
+    my @wrong = @{ $seen->{wrong} };
+    $#wrong = 4 if $#wrong > 4;
+
+    Test::More::is_deeply(\@wrong, [],
+        'each answer is right, or says that the store is away');
+    Test::More::cmp_ok($seen->{acked}, '>', 0, 'answers were recorded');
+    Test::More::is_deeply([$self->missing], [],
+        'and each of them is there, once');
+    Test::More::diag(sprintf '%d right, %d without the store, %d answers '
+        . 'recorded, %d to be sent again; away for %.2f s',
+        @$seen{qw(ok down acked refused)}, $self->window($seen));
+
     return;
 }
 
