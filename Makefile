@@ -8,6 +8,7 @@
 #   make asan         the same with the sanitizers: build/asan/nginx
 #   make asan-test    every test on that one
 #   make valgrind     a run with reloads under valgrind
+#   make territory    the table of docs/territory.md
 #   make bench        the table of CPU time per request; BENCH=OPTIONS
 #   make install      into DESTDIR
 #
@@ -229,6 +230,13 @@ $(BUILD)/geo/country.mmdb: conf/demo/make-geoip \
     $(wildcard /usr/share/tor/geoip /usr/share/tor/geoip6)
 	@mkdir -p $(@D)
 	conf/demo/make-geoip $@
+
+
+# The table of docs/territory.md, from what is installed.
+
+.PHONY: territory
+territory:
+	conf/demo/territory-table --update docs/territory.md
 
 
 .PHONY: run test bench

@@ -118,4 +118,74 @@ for my $address (@UNKNOWN) {
     };
 }
 
+# Every code of docs/territory.md: the first and the last address of its first
+# network, its last, and one in the middle of the list.
+
+my %INSIDE = map { $_ => 1 } qw(AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE
+    IT LT LU LV MT NL PL PT RO SE SI SK IS LI NO AX GF GP MQ RE YT MF EU);
+my @OUTSIDE = qw(GB CH GL FO BL PM WF NC PF AW CW SX BQ SJ IM JE GG GI MC SM
+    VA AD XK AP);
+
+is scalar(keys %INSIDE), 38, '37 codes, and EU';
+
+sub dotted ($n) { return join '.', unpack 'C4', pack 'N', $n }
+
+# By code, [first, last] of its networks.
+sub networks ($path, $of_ours) {
+    my %networks;
+
+    open my $fh, '<', $path or die "$path: $!";
+
+    while (my $line = <$fh>) {
+        next if $line !~ /^([^,#]+),([^,]+),(..)$/ || !$of_ours->{$3};
+        push @{ $networks{$3} }, [$1, $2] if $1 !~ /^(?:2002|2001:0?):/i;
+    }
+
+    return \%networks;
+}
+
+# A few of them, and of each its first and its last address.
+sub sample ($networks, $text) {
+    my @picked = @$networks[0, @$networks / 2, -1];
+    my %seen;
+
+    return grep { !$seen{$_}++ } map { $text->($_) } map { @$_ } @picked;
+}
+
+my %ours = map { $_ => 1 } keys %INSIDE, @OUTSIDE;
+my $four = networks('/usr/share/tor/geoip', \%ours);
+my $six  = networks('/usr/share/tor/geoip6', \%ours);
+my %sources = map { $_ => 1 } keys %ours;
+my $table = slurp("$ConsentGate::Test::ROOT/docs/territory.md");
+my @nothing;
+
+for my $code (sort keys %ours) {
+    my $where = $INSIDE{$code} ? 'inside' : 'outside';
+    my $expected = $INSIDE{$code} ? "302 $code address missing"
+        : "200 $code address outside";
+
+    subtest "$code is $where" => sub {
+        my @addresses = (
+            $four->{$code} ? sample($four->{$code}, \&dotted) : (),
+            $six->{$code} ? sample($six->{$code}, sub ($a) { $a }) : (),
+        );
+
+        like $table, qr/^\| `$code` \| [^|]+ \| $where \| /m,
+            'stands in the table';
+
+        if (!@addresses) {
+            push @nothing, $code;
+            like $table, qr/^Without any network.*`$code`/m,
+                'which says that there is no network of it';
+            return;
+        }
+
+        is told($http->get('/', 'X-Real-IP' => $_)), $expected, $_
+            for @addresses;
+    };
+}
+
+diag "no network of @nothing in this database, nothing was seen of it"
+    if @nothing;
+
 $t->done;
