@@ -172,7 +172,8 @@ subtest 'the header Consent-Gate' => sub {
 
 subtest 'the trace' => sub {
     my $source = slurp('src/http/ngx_http_consent_qa_json.c');
-    my ($main) = $source =~ /\nngx_http_consent_qa_json\((.*?)\n\}/s;
+    my $main = join '', $source
+        =~ /\nngx_http_consent_qa_json(?:_whom)?\((.*?)\n\}/gs;
     my ($fields, $steps) = section($doc, '### The trace')
         =~ /(.*)(\| step \| question.*)/s;
 

@@ -12,7 +12,8 @@
 static void cg_decide_place(cg_decision_t *d, cg_trace_t *t,
     const cg_facts_t *f, const cg_settings_t *s, int64_t now);
 static cg_evidence_e cg_evidence(cg_source_e source, const cg_facts_t *f,
-    const cg_settings_t *s, int64_t now);
+    const cg_settings_t *s, cg_cc_t cc, const cg_record_t *record,
+    int64_t now);
 static bool cg_remembered(const cg_record_t *record, const cg_settings_t *s,
     int64_t now);
 static bool cg_decide_free(const cg_facts_t *f, const cg_settings_t *s,
@@ -45,28 +46,6 @@ static cg_docs_t cg_documents_below(const cg_record_t *record,
     const cg_policies_t *p, cg_docs_t wanted);
 static cg_reason_e cg_missing_reason(const cg_record_t *record,
     cg_docs_t missing);
-
-
-/* A redirect would turn a POST into a GET, and a script's answer to HTML. */
-
-static const uint8_t  cg_actions[CG_OUTCOMES][CG_CLASSES] = {
-
-    { CG_ACTION_PASS, CG_ACTION_PASS, CG_ACTION_PASS, CG_ACTION_PASS },
-
-    { CG_ACTION_PASS, CG_ACTION_PASS, CG_ACTION_PASS, CG_ACTION_PASS },
-
-    { CG_ACTION_REDIRECT, CG_ACTION_HTML,
-      CG_ACTION_PROBLEM, CG_ACTION_PROBLEM },
-
-    { CG_ACTION_REDIRECT, CG_ACTION_HTML,
-      CG_ACTION_PROBLEM, CG_ACTION_PROBLEM },
-
-    { CG_ACTION_HTML, CG_ACTION_HTML,
-      CG_ACTION_PROBLEM, CG_ACTION_PROBLEM },
-
-    { CG_ACTION_HTML_UNAVAILABLE, CG_ACTION_HTML_UNAVAILABLE,
-      CG_ACTION_PROBLEM_UNAVAILABLE, CG_ACTION_PROBLEM_UNAVAILABLE }
-};
 
 
 void
@@ -153,13 +132,6 @@ cg_purposes_granted(const cg_facts_t *facts, const cg_policies_t *policies)
 }
 
 
-cg_action_e
-cg_action(cg_outcome_e outcome, cg_class_e klass)
-{
-    return cg_actions[outcome][klass];
-}
-
-
 /*
  * Where the visitor counts as being, and what says so: the first source that
  * says "inside". Who lives outside is outside, unless the address is inside:
@@ -170,20 +142,29 @@ static void
 cg_decide_place(cg_decision_t *d, cg_trace_t *t, const cg_facts_t *f,
     const cg_settings_t *s, int64_t now)
 {
-    bool           cancelled;
-    cg_source_e    source, last;
-    cg_evidence_e  e;
+    bool                cancelled;
+    cg_cc_t             cc;
+    cg_source_e         source, last;
+    cg_evidence_e       e;
+    const cg_record_t  *record;
 
     cancelled = false;
+    cc = cg_place_country(f);
+
+    /*
+     * under an override its country stands for that of the address, and
+     * nothing that is known of the tester counts
+     */
+
+    record = f->overridden && !f->pretended ? NULL : cg_found(f);
 
     last = t == NULL && cg_place_is_plain(f) ? CG_SOURCE_ADDRESS
                                              : CG_SOURCE_UNKNOWN;
 
-    d->source = cg_place_country(f) == CG_CC_UNKNOWN ? CG_SOURCE_UNKNOWN
-                                                     : CG_SOURCE_ADDRESS;
+    d->source = cc == CG_CC_UNKNOWN ? CG_SOURCE_UNKNOWN : CG_SOURCE_ADDRESS;
 
     for (source = CG_SOURCE_ADDRESS; source <= last; source++) {
-        e = cg_evidence(source, f, s, now);
+        e = cg_evidence(source, f, s, cc, record, now);
 
         if (t != NULL) {
             t->evidence[source] = cancelled && e == CG_EVIDENCE_INSIDE
@@ -217,21 +198,10 @@ cg_decide_place(cg_decision_t *d, cg_trace_t *t, const cg_facts_t *f,
 }
 
 
-/*
- * Under an override its country stands for that of the address, and nothing
- * that is known of the tester counts.
- */
-
 static cg_evidence_e
 cg_evidence(cg_source_e source, const cg_facts_t *f, const cg_settings_t *s,
-    int64_t now)
+    cg_cc_t cc, const cg_record_t *record, int64_t now)
 {
-    cg_cc_t             cc;
-    const cg_record_t  *record;
-
-    cc = cg_place_country(f);
-    record = f->overridden && !f->pretended ? NULL : cg_found(f);
-
     switch (source) {
 
     case CG_SOURCE_ADDRESS:

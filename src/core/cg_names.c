@@ -57,6 +57,35 @@ static const cg_str_t  cg_class_names[CG_CLASSES] = {
 };
 
 
+/* A redirect would turn a POST into a GET, and a script's answer to HTML. */
+
+static const uint8_t  cg_actions[CG_OUTCOMES][CG_CLASSES] = {
+
+    { CG_ACTION_PASS, CG_ACTION_PASS, CG_ACTION_PASS, CG_ACTION_PASS },
+
+    { CG_ACTION_PASS, CG_ACTION_PASS, CG_ACTION_PASS, CG_ACTION_PASS },
+
+    { CG_ACTION_REDIRECT, CG_ACTION_HTML,
+      CG_ACTION_PROBLEM, CG_ACTION_PROBLEM },
+
+    { CG_ACTION_REDIRECT, CG_ACTION_HTML,
+      CG_ACTION_PROBLEM, CG_ACTION_PROBLEM },
+
+    { CG_ACTION_HTML, CG_ACTION_HTML,
+      CG_ACTION_PROBLEM, CG_ACTION_PROBLEM },
+
+    { CG_ACTION_HTML_UNAVAILABLE, CG_ACTION_HTML_UNAVAILABLE,
+      CG_ACTION_PROBLEM_UNAVAILABLE, CG_ACTION_PROBLEM_UNAVAILABLE }
+};
+
+
+cg_action_e
+cg_action(cg_outcome_e outcome, cg_class_e klass)
+{
+    return cg_actions[outcome][klass];
+}
+
+
 cg_str_t
 cg_outcome_name(cg_outcome_e outcome)
 {

@@ -10,6 +10,8 @@
 
 
 static ngx_int_t ngx_http_consent_explains(ngx_http_request_t *r);
+static void ngx_http_consent_fields(ngx_http_consent_ctx_t *ctx,
+    const cg_trace_t *trace, cg_out_t *out);
 static void ngx_http_consent_field(cg_out_t *out, const char *name,
     cg_str_t value);
 
@@ -123,13 +125,11 @@ ngx_int_t
 ngx_http_consent_explain(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
 {
     u_char          text[NGX_HTTP_CONSENT_EXPLAIN];
-    uint8_t         code[2];
     cg_out_t        out;
-    cg_facts_t     *facts;
     cg_trace_t      trace;
     ngx_int_t       rc;
     ngx_str_t       value;
-    cg_decision_t  *d, again;
+    cg_decision_t   again;
 
     rc = ngx_http_consent_explains(r);
 
@@ -143,36 +143,10 @@ ngx_http_consent_explain(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
         return NGX_ERROR;
     }
 
-    d = &ctx->decision;
-    facts = &ctx->facts;
-
-    ngx_http_consent_trace(r, ctx, facts, &again, &trace);
+    ngx_http_consent_trace(r, ctx, &ctx->facts, &again, &trace);
 
     cg_out_init(&out, text, sizeof(text));
-    cg_out_str(&out, cg_outcome_name(d->outcome));
-
-#define field(name, value)                                                    \
-    ngx_http_consent_field(&out, "; " name "=", value)
-
-    field("reason", cg_reason_name(d->reason));
-    field("country", ((cg_str_t) { cg_country_code(facts->country, code),
-                                   code }));
-    field("source", cg_source_name(d->source));
-    field("class", cg_class_name(facts->klass));
-    field("gate", cg_mode_name(ctx->mode));
-    field("record", cg_lookup_name(facts->lookup));
-    field("step", cg_step_name(trace.decided));
-    field("evidence", cg_source_name(trace.source));
-    field("anonymizer", cg_anonymizer_name(
-              ngx_max(facts->anonymizer, cg_anonymizer_of(facts->country))));
-    field("cache", ngx_http_consent_cache_name(ctx->cache));
-
-#undef field
-
-    cg_out_str(&out, cg_str("; place_us="));
-    cg_out_uint(&out, ctx->place_us);
-    cg_out_str(&out, cg_str("; record_us="));
-    cg_out_uint(&out, ctx->record_us);
+    ngx_http_consent_fields(ctx, &trace, &out);
 
     value.len = cg_out_len(&out);
     value.data = ngx_pnalloc(r->pool, value.len);
@@ -190,4 +164,42 @@ ngx_http_consent_explain(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
     ctx->explain = ngx_http_consent_add_header(r, "Consent-Gate", &value);
 
     return ctx->explain ? NGX_OK : NGX_ERROR;
+}
+
+
+static void
+ngx_http_consent_fields(ngx_http_consent_ctx_t *ctx, const cg_trace_t *trace,
+    cg_out_t *out)
+{
+    uint8_t         code[2];
+    cg_facts_t     *facts;
+    cg_decision_t  *d;
+
+    d = &ctx->decision;
+    facts = &ctx->facts;
+
+    cg_out_str(out, cg_outcome_name(d->outcome));
+
+#define field(name, value)                                                    \
+    ngx_http_consent_field(out, "; " name "=", value)
+
+    field("reason", cg_reason_name(d->reason));
+    field("country", ((cg_str_t) { cg_country_code(facts->country, code),
+                                   code }));
+    field("source", cg_source_name(d->source));
+    field("class", cg_class_name(facts->klass));
+    field("gate", cg_mode_name(ctx->mode));
+    field("record", cg_lookup_name(facts->lookup));
+    field("step", cg_step_name(trace->decided));
+    field("evidence", cg_source_name(trace->source));
+    field("anonymizer", cg_anonymizer_name(
+              ngx_max(facts->anonymizer, cg_anonymizer_of(facts->country))));
+    field("cache", ngx_http_consent_cache_name(ctx->cache));
+
+#undef field
+
+    cg_out_str(out, cg_str("; place_us="));
+    cg_out_uint(out, ctx->place_us);
+    cg_out_str(out, cg_str("; record_us="));
+    cg_out_uint(out, ctx->record_us);
 }

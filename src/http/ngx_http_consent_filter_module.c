@@ -14,6 +14,7 @@
 
 static ngx_int_t ngx_http_consent_filter_init(ngx_conf_t *cf);
 static ngx_int_t ngx_http_consent_header_filter(ngx_http_request_t *r);
+static void ngx_http_consent_hide(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_consent_keeps(ngx_table_elt_t *h);
 
 
@@ -81,9 +82,6 @@ ngx_http_consent_header_filter(ngx_http_request_t *r)
     u_char                   text[NGX_HTTP_CONSENT_OVERRIDE_TEXT];
     cg_out_t                 out;
     ngx_str_t                value;
-    ngx_uint_t               i;
-    ngx_list_part_t         *part;
-    ngx_table_elt_t         *h;
     ngx_http_consent_ctx_t  *ctx;
 
     ctx = ngx_http_consent_get_ctx(r);
@@ -106,15 +104,7 @@ ngx_http_consent_header_filter(ngx_http_request_t *r)
         return ngx_http_next_header_filter(r);
     }
 
-    for (part = &r->headers_out.headers.part; part; part = part->next) {
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-            if (h[i].hash && ngx_http_consent_keeps(&h[i])) {
-                h[i].hash = 0;
-            }
-        }
-    }
+    ngx_http_consent_hide(r);
 
     ngx_str_set(&value, "no-store");
 
@@ -138,6 +128,25 @@ ngx_http_consent_header_filter(ngx_http_request_t *r)
     }
 
     return ngx_http_next_header_filter(r);
+}
+
+
+static void
+ngx_http_consent_hide(ngx_http_request_t *r)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    for (part = &r->headers_out.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            if (h[i].hash && ngx_http_consent_keeps(&h[i])) {
+                h[i].hash = 0;
+            }
+        }
+    }
 }
 
 

@@ -16,6 +16,8 @@ static ngx_int_t ngx_http_consent_looks(ngx_http_request_t *r,
 static ngx_int_t ngx_http_consent_token_override(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_http_consent_loc_conf_t *lcf,
     ngx_http_consent_headers_t *h);
+static ngx_int_t ngx_http_consent_open_first(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_str_t *header, ngx_str_t *argument);
 static ngx_uint_t ngx_http_consent_open_override(ngx_http_consent_ctx_t *ctx,
     cg_str_t value);
 static ngx_uint_t ngx_http_consent_any_value(ngx_http_consent_ctx_t *ctx,
@@ -197,7 +199,7 @@ ngx_http_consent_token_override(ngx_http_request_t *r,
 {
     ngx_int_t   rc;
     ngx_str_t   argument, *header;
-    ngx_uint_t  by, has_cookie;
+    ngx_uint_t  has_cookie;
 
     header = &h->override[NGX_HTTP_CONSENT_X_OVERRIDE];
 
@@ -238,17 +240,27 @@ ngx_http_consent_token_override(ngx_http_request_t *r,
         return NGX_DECLINED;
     }
 
+    return ngx_http_consent_open_first(r, ctx, header, &argument);
+}
+
+
+static ngx_int_t
+ngx_http_consent_open_first(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_str_t *header, ngx_str_t *argument)
+{
+    ngx_uint_t  by;
+
     if (header->len
         && ngx_http_consent_open_override(ctx, ngx_http_consent_cstr(header)))
     {
         by = NGX_HTTP_CONSENT_BY_HEADER;
 
-    } else if (argument.len
+    } else if (argument->len
                && ngx_http_consent_open_override(ctx,
-                                             ngx_http_consent_cstr(&argument)))
+                                             ngx_http_consent_cstr(argument)))
     {
         by = NGX_HTTP_CONSENT_BY_ARGUMENT;
-        ctx->override_token = argument;
+        ctx->override_token = *argument;
         ctx->override_moves = 1;
 
     } else if (ngx_http_consent_read_other(r, ctx,

@@ -6,6 +6,8 @@
 #include "ngx_http_consent_override.h"
 
 
+static ngx_int_t ngx_http_consent_leave_address(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_str_t *uri);
 static ngx_int_t ngx_http_consent_without_token(ngx_http_request_t *r,
     ngx_str_t *uri);
 
@@ -20,7 +22,7 @@ ngx_http_consent_move_override(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx)
 {
     ngx_int_t                     rc;
-    ngx_str_t                     uri, value;
+    ngx_str_t                     uri;
     ngx_http_consent_loc_conf_t  *lcf;
 
     if (!ctx->override_moves || r->internal
@@ -53,6 +55,19 @@ ngx_http_consent_move_override(ngx_http_request_t *r,
         return rc;
     }
 
+    ngx_http_finalize_request(r, ngx_http_consent_leave_address(r, ctx, &uri));
+
+    return NGX_DONE;
+}
+
+
+static ngx_int_t
+ngx_http_consent_leave_address(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_str_t *uri)
+{
+    ngx_int_t  rc;
+    ngx_str_t  value;
+
     ngx_str_set(&value, "no-referrer");
 
     if (ngx_http_consent_add_header(r, "Referrer-Policy", &value) == NULL) {
@@ -74,11 +89,7 @@ ngx_http_consent_move_override(ngx_http_request_t *r,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    rc = ngx_http_consent_redirect(r, NGX_HTTP_MOVED_TEMPORARILY, &uri);
-
-    ngx_http_finalize_request(r, rc);
-
-    return NGX_DONE;
+    return ngx_http_consent_redirect(r, NGX_HTTP_MOVED_TEMPORARILY, uri);
 }
 
 

@@ -83,7 +83,8 @@ static const ngx_http_consent_option_t  ngx_http_consent_kinds[] = {
 
 
 static const ngx_http_consent_option_t  ngx_http_consent_records[] = {
-    { "", "what the test subject answers" }, { "new", "nothing: a new visitor" },
+    { "", "what the test subject answers" },
+    { "new", "nothing: a new visitor" },
     { "accepted", "all accepted" },
     { "notice", "accepted, a newer version is announced" },
     { "outdated", "accepted, but too old a version" },

@@ -6,6 +6,8 @@
 #include "ngx_http_consent_qa.h"
 
 
+static void ngx_http_consent_qa_json_whom(ngx_http_consent_ctx_t *ctx,
+    ngx_http_consent_qa_t *qa, cg_out_t *out);
 static void ngx_http_consent_qa_json_classes(ngx_http_consent_ctx_t *ctx,
     ngx_http_consent_qa_t *qa, cg_out_t *out);
 static void ngx_http_consent_qa_json_place(ngx_http_request_t *r,
@@ -44,8 +46,7 @@ ngx_int_t
 ngx_http_consent_qa_json(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
     ngx_http_consent_qa_t *qa, ngx_uint_t status)
 {
-    u_char          text[NGX_HTTP_CONSENT_OVERRIDE_TEXT];
-    cg_out_t        out, part;
+    cg_out_t        out;
     ngx_str_t       body;
     const char     *directive;
     cg_trace_t     *trace;
@@ -61,26 +62,8 @@ ngx_http_consent_qa_json(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
     directive = ngx_http_consent_deciding(d, trace);
 
     cg_out_init(&out, body.data, NGX_HTTP_CONSENT_QA_SIZE);
-    cg_out_init(&part, text, sizeof(text));
 
-    if (ctx->override) {
-        ngx_http_consent_override_text(ctx, &part);
-    }
-
-    cg_out_str(&out, cg_str("{\"error\":"));
-
-    if (qa->error) {
-        cg_out_json(&out, ngx_http_consent_text(qa->error));
-
-    } else {
-        cg_out_str(&out, cg_str("null"));
-    }
-
-    cg_out_str(&out, cg_str(",\"override\":"));
-    cg_out_json(&out, (cg_str_t) { cg_out_len(&part), text });
-    cg_out_str(&out, cg_str(",\"now\":"));
-    cg_out_uint(&out, (uint64_t) qa->now);
-
+    ngx_http_consent_qa_json_whom(ctx, qa, &out);
     ngx_http_consent_qa_json_classes(ctx, qa, &out);
 
     cg_out_str(&out, cg_str(",\"class\":"));
@@ -111,6 +94,35 @@ ngx_http_consent_qa_json(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
     body.len = cg_out_len(&out);
 
     return ngx_http_consent_send(r, status, "application/json", &body);
+}
+
+
+static void
+ngx_http_consent_qa_json_whom(ngx_http_consent_ctx_t *ctx,
+    ngx_http_consent_qa_t *qa, cg_out_t *out)
+{
+    u_char    text[NGX_HTTP_CONSENT_OVERRIDE_TEXT];
+    cg_out_t  part;
+
+    cg_out_init(&part, text, sizeof(text));
+
+    if (ctx->override) {
+        ngx_http_consent_override_text(ctx, &part);
+    }
+
+    cg_out_str(out, cg_str("{\"error\":"));
+
+    if (qa->error) {
+        cg_out_json(out, ngx_http_consent_text(qa->error));
+
+    } else {
+        cg_out_str(out, cg_str("null"));
+    }
+
+    cg_out_str(out, cg_str(",\"override\":"));
+    cg_out_json(out, (cg_str_t) { cg_out_len(&part), text });
+    cg_out_str(out, cg_str(",\"now\":"));
+    cg_out_uint(out, (uint64_t) qa->now);
 }
 
 
