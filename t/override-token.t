@@ -36,6 +36,7 @@ $t->nginx(<<'END');
         listen 127.0.0.1:%%PORT%%;
         root %%ROOT%%;
         consent_override signed;
+        consent_remember_eea 180d;
 
         location / { }
         location /none/ { consent_override off; alias %%ROOT%%/; }

@@ -36,6 +36,7 @@ $t->nginx(<<'END');
         listen 127.0.0.1:%%PORT%%;
         root %%ROOT%%;
         consent_override allow=$tester;
+        consent_remember_eea 180d;
         location / { }
         location = /qa { consent_qa; }
         location = /qa/strict {
