@@ -146,6 +146,7 @@ subtest 'Redis' => sub {
 
 
 subtest 'a password' => sub {
+    my $ctl = ConsentGate::Ctl->new($t, config => 'nobody.conf', lines => []);
     my $secret = $t->redis(config => { requirepass => 'secret' },
         password => 'secret');
     my @server = ('--server', $secret->address);

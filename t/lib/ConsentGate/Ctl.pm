@@ -10,8 +10,8 @@ use JSON::PP ();
 use ConsentGate::Process qw(slurp);
 
 
-# redis: a server or its address; keys: the path of a key file; options: more,
-# for every run.
+# redis: a server or its address; keys: the path of a key file; lines: of the
+# configuration, instead of those of the user.
 sub new ($class, $t, %options) {
     my $redis = $options{redis} // $t->redis;
 
@@ -23,8 +23,17 @@ sub new ($class, $t, %options) {
         config  => $t->write_file($options{config} // 'consentctl.conf',
             join '', 'server ', ref $redis ? $redis->address : $redis,
             "\nkey_file ", $options{keys} // "$t->{dir}/keys", "\n",
-            map { "$_\n" } @{ $options{lines} // [] }),
+            map { "$_\n" } @{ $options{lines}
+                // [ref $redis ? login($t) : ()] }),
     }, $class;
+}
+
+
+# The user of conf/redis/consentctl.acl.
+sub login ($t) {
+    my $file = $t->write_file('consentctl.pass',
+        $ConsentGate::Redis::USER{consentctl}, 0600);
+    return ('username consentctl', "password_file $file");
 }
 
 
