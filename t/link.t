@@ -29,6 +29,7 @@ my $site = flow_site(http => <<'HTTP', server => <<'SERVER') . <<'OTHER';
     consent_purpose analytics;
 HTTP
     consent_override allow=$http_x_test_override;
+    consent_remember_eea 180d;
     consent_subject $http_x_test_account;
 SERVER
     server {
