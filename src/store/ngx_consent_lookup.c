@@ -126,6 +126,55 @@ ngx_consent_lookup_ask(ngx_consent_conn_t *conn,
 }
 
 
+/*
+ * PING is answered by a node whose cluster does not serve. The record of
+ * nobody, in a slot of this node, is not.
+ */
+
+ngx_consent_command_t *
+ngx_consent_lookup_probe(ngx_consent_conn_t *conn)
+{
+    cg_str_t                prefix;
+    ngx_uint_t              tag;
+    cg_pseudonym_t          nobody;
+    ngx_consent_store_t    *store;
+    ngx_consent_command_t  *cmd;
+
+    store = conn->node->store;
+
+    if (store->slots == NULL) {
+        return NULL;
+    }
+
+    for (tag = 0; tag < NGX_CONSENT_TAGS; tag++) {
+        if (store->slots[store->tags[tag]] == conn->node->number) {
+            break;
+        }
+    }
+
+    if (tag == NGX_CONSENT_TAGS) {
+        return NULL;
+    }
+
+    ngx_memzero(&nobody, sizeof(cg_pseudonym_t));
+
+    nobody.id[0] = (uint8_t) (tag >> 4);
+    nobody.id[1] = (uint8_t) (tag << 4);
+
+    cmd = ngx_consent_command_new(conn, store->hmget.data, store->hmget.len);
+
+    if (cmd) {
+        prefix.len = store->conf->prefix.len;
+        prefix.data = store->conf->prefix.data;
+
+        (void) cg_subject_key(&nobody, prefix, 's',
+                              cmd->bytes + store->hmget_key);
+    }
+
+    return cmd;
+}
+
+
 static ngx_int_t
 ngx_consent_lookup_reply(ngx_consent_command_t *cmd,
     const ngx_consent_reply_t *reply)

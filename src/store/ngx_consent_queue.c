@@ -383,7 +383,7 @@ ngx_consent_queue_answer(ngx_consent_command_t *cmd,
         ngx_consent_conn_good(cmd->conn);
     }
 
-    return rc;
+    return rc == NGX_DECLINED ? NGX_OK : rc;
 }
 
 

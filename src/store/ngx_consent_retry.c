@@ -506,13 +506,17 @@ ngx_consent_conn_ping(ngx_consent_conn_t *conn)
     static u_char           ping[] = "*1" CRLF "$4" CRLF "PING" CRLF;
     ngx_consent_command_t  *cmd;
 
-    cmd = ngx_consent_command_new(conn, ping, sizeof(ping) - 1);
+    cmd = ngx_consent_lookup_probe(conn);
+
+    if (cmd == NULL) {
+        cmd = ngx_consent_command_new(conn, ping, sizeof(ping) - 1);
+    }
 
     if (cmd) {
         ngx_consent_command_stays(cmd);
 
         cmd->handler = ngx_consent_conn_pong;
-        cmd->type = NGX_CONSENT_SIMPLE;
+        cmd->type = NGX_CONSENT_ANY;
         cmd->deadline = ngx_current_msec + conn->node->store->conf->timeout;
 
         ngx_consent_command_send(cmd, NULL);
@@ -530,6 +534,10 @@ ngx_consent_conn_pong(ngx_consent_command_t *cmd,
 {
     if (reply == NULL) {
         return NGX_ERROR;
+    }
+
+    if (ngx_consent_reply_error(reply, "CLUSTERDOWN")) {
+        return NGX_DECLINED;
     }
 
     if (reply->items[0].type == NGX_CONSENT_ERROR

@@ -122,7 +122,7 @@ typedef struct {
 /*
  * `reply` is NULL when none will come; cmd->status then tells why. `call` may
  * be gone. NGX_ERROR: the connection is not to be trusted any more, the fault
- * is noted.
+ * is noted. NGX_DECLINED: an answer, but no sign of health.
  */
 typedef ngx_int_t (*ngx_consent_reply_pt)(ngx_consent_command_t *cmd,
     const ngx_consent_reply_t *reply);
@@ -721,6 +721,8 @@ void ngx_consent_breaker_good(ngx_consent_node_t *node);
 
 ngx_int_t ngx_consent_lookup_init(ngx_cycle_t *cycle,
     ngx_consent_store_t *store);
+/* A question that only a healthy node of a cluster answers; NULL: none. */
+ngx_consent_command_t *ngx_consent_lookup_probe(ngx_consent_conn_t *conn);
 void ngx_consent_write_init(ngx_consent_store_t *store);
 /* By what EVALSHA calls a script. */
 void ngx_consent_script_sha(u_char sha[40], const char *script, size_t len);
