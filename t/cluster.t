@@ -5,6 +5,7 @@ use v5.36;
 
 use lib 't/lib';
 use Test::More;
+use Time::HiRes qw(time);
 use ConsentGate::Flow;
 use ConsentGate::Test;
 
@@ -21,7 +22,8 @@ my $consent = $cluster->consent('', ($cluster->nodes)[1]);
 $t->nginx(flow_site(
     http   => 'consent_cache zone=records:256k;',
     server => 'consent_subject $http_x_test_account;
-        location = /status { consent_status json; }',
+        location = /status { consent_status json; }
+        location = /metrics { consent_status prometheus; }',
 ) =~ s/%%CONSENT%%/$consent/r, workers => 2);
 
 sub subject ($n) {
@@ -65,6 +67,186 @@ subtest 'three masters' => sub {
     }
 
     unlike $t->log, qr/\[(?:warn|error)\].*consent/, 'the log is quiet';
+};
+
+
+subtest 'changes are heard from every node' => sub {
+    my %by_node = map { owner($_)->port => $_ } 1 .. SUBJECTS;
+    is scalar(keys %by_node), 3, 'a subject of each';
+
+    for my $n (values %by_node) {
+        my $key = key_of(account => "subject$n")->{record};
+        my @workers = map { subject($n) } 1 .. 4;
+        my @took;
+
+        for (1 .. 20) {
+            for my $want (qw(declined accepted)) {
+                reason($_) for @workers, @workers;
+                $cluster->cmd('HSET', $key, 'd.terms',
+                    $want eq 'accepted' ? 1 : '-');
+                my $began = time;
+                wait_for(sub {
+                    @workers == grep { reason($_) eq $want } @workers;
+                });
+                push @took, time - $began;
+            }
+        }
+
+        @took = sort { $a <=> $b } @took;
+        diag sprintf 'a change: %.1f ms, at most %.1f ms',
+            1000 * $took[@took / 2], 1000 * $took[-1];
+        cmp_ok $took[@took / 2], '<', 0.05, 'within 50 ms';
+        cmp_ok $took[-1], '<', 0.5, 'and never much later';
+    }
+
+    my $status = $t->get('/status')->json;
+    cmp_ok $status->{cache_lookups}{hit}, '>', 0, 'and the cache gives hits';
+};
+
+
+subtest 'a new version' => sub {
+    my @took;
+
+    for my $version (2 .. 21) {
+        my @workers = map { subject(1) } 1 .. 4;
+        $cluster->cmd('HSET', 'gc:p', 'terms', "version=$version required=1");
+        my $began = time;
+        wait_for(sub {
+            @workers == grep {
+                $_->get('/consent/state')->json->{documents}[0]{version}
+                    == $version;
+            } @workers;
+        });
+        push @took, time - $began;
+    }
+
+    @took = sort { $a <=> $b } @took;
+    diag sprintf 'a version: %.1f ms, at most %.1f ms',
+        1000 * $took[@took / 2], 1000 * $took[-1];
+    cmp_ok $took[@took / 2], '<', 0.05, 'is in force within 50 ms';
+
+    $cluster->cmd('HSET', 'gc:p', 'terms', 'version=1 required=1');
+};
+
+
+subtest 'the status tells of each node' => sub {
+    my @nodes = sort map { '127.0.0.1:' . $_->port } $cluster->masters;
+    my $status = $t->get('/status')->json;
+
+    is $status->{topology}, 'cluster', 'the topology';
+    is_deeply [sort map { $_->{address} } @{ $status->{nodes} }], \@nodes,
+        'the masters';
+    my $slots = 0;
+    $slots += $_->{slots} for @{ $status->{nodes} };
+    is $slots, 16_384, 'their slots';
+    is_deeply [map { "$_->{breaker} $_->{feed} $_->{failures}" }
+        @{ $status->{nodes} }], [('closed up 0') x 3], 'and how they are';
+
+    my $text = $t->get('/metrics')->body;
+    for my $name (@nodes) {
+        like $text, qr/^consent_gate_node_$_\Q{node="$name"}\E \d+$/m,
+            "$_ of $name" for qw(breaker_open failures feed_up slots);
+    }
+};
+
+
+# A site of its own with some settings of the store.
+sub site ($name, $consent) {
+    local $t->{ports}{''} = $t->port($name);
+    my $nginx = $t->nginx(
+        flow_site(server => 'consent_subject $http_x_test_account;')
+        =~ s/%%CONSENT%%/$consent/r, name => "nginx-$name");
+
+    return ($nginx, sub ($account) {
+        $t->script('DE', port => $t->port($name),
+            headers => ['X-Test-Account' => $account])
+    });
+}
+
+
+subtest 'a record under the previous key is on another node' => sub {
+    my $old_key = pack 'H*', 'fedcba9876543210' x 4;
+    my ($account) = grep {
+        $cluster->owner($cluster->slot(key_of(account => $_)->{record}))
+            != $cluster->owner($cluster->slot(key_of(account => $_,
+                key => $old_key)->{record}))
+    } map { "old$_" } 1 .. 100;
+    my $old = key_of(account => $account, key => $old_key);
+    my $new = key_of(account => $account);
+
+    $cluster->cmd('HSET', $old->{record}, k => $old->{check}, rev => 7,
+        'd.terms' => 1, 'd.privacy' => 1, other => 'kept');
+
+    my $keys = $t->write_file('rotated', join('', map { "$_\n" }
+        'subject ' . '0123456789abcdef' x 4,
+        'subject-previous ' . 'fedcba9876543210' x 4,
+        'sign k1 ' . 'fedcba9876543210' x 4), 0600);
+    my ($nginx, $who) = site('rotated',
+        $cluster->consent =~ s/%%KEYS%%/$keys/r);
+    my $http = $who->($account);
+
+    my $state = $http->get('/consent/state')->json;
+    is_deeply $state->{missing}, ['cookies'], 'it is found';
+    is answer_as_script($http, state => $state)->status, 200, 'and moved';
+    is reason($http), 'accepted', 'to where it belongs';
+    is $cluster->hash($new->{record})->{other}, 'kept', 'as a whole';
+    ok wait_for(sub { !%{ $cluster->hash($old->{record}) } }),
+        'the old one is gone';
+    unlike slurp($nginx->{log}), qr/\[(?:warn|error)\].* consent store/,
+        'the log is quiet';
+};
+
+
+subtest 'each permission of cluster.acl is needed' => sub {
+    my ($node) = $cluster->masters;
+
+    $_->cmd('ACL', 'SETUSER', 'gate', '-cluster|slots') for $cluster->nodes;
+    my ($nginx, $who) = site('noslots', $cluster->consent);
+    is reason($who->('subject1')), 'store_down', 'not without CLUSTER SLOTS';
+    like slurp($nginx->{log}), qr/\[error\].*allow "\+cluster\|slots"/,
+        'the log says what to grant';
+    $_->cmd('ACL', 'SETUSER', 'gate', '+cluster|slots') for $cluster->nodes;
+    ok wait_for(sub { reason($who->('subject1')) ne 'store_down' }),
+        'and it is got over';
+
+    # a slot that is on its way: its keys are at the new node, for who ASKs
+    my $slot = $cluster->slot(key_of(account => 'subject1')->{record});
+    my ($to) = grep { $_ != $cluster->owner($slot) } $cluster->masters;
+    my $from = $cluster->begin_move($slot, $to);
+    1 while $cluster->move_keys($slot, $from, $to);
+    $to->cmd('ACL', 'SETUSER', 'gate', '-asking');
+    is reason($who->('subject1')), 'store_down', 'not without ASKING';
+    like slurp($nginx->{log}), qr/\[error\].*'asking' command.*\+asking/,
+        'the log says what to grant';
+    $to->cmd('ACL', 'SETUSER', 'gate', '+asking');
+    is reason($who->('subject1')), 'accepted', 'but with it';
+    $cluster->end_move($slot, $from, $to);
+};
+
+
+subtest 'a topology that is not the one' => sub {
+    my $single = $t->redis(port => $t->port('single'));
+    my ($node) = $cluster->nodes;
+
+    for (['cluster', $single, qr/is a single server: check "server" and "topology"/],
+        ['single', $node, qr/is a node of a cluster: set "topology cluster"/],
+        ['sentinel consent', $node, qr/is a node of a cluster: set "topology cluster"/],
+        ['sentinel consent', $single, qr/is a single server: check "server" and "topology"/])
+    {
+        my ($topology, $server, $advice) = @$_;
+        my $store = "topology $topology; server 127.0.0.1:" . $server->port;
+        my $consent = ConsentGate::Test::consent_block()
+            =~ s/server\s+%%REDIS%%/$store/r;
+        my $name = ($topology =~ s/ .*//r) . $server->port;
+        my ($nginx, $who) = site($name, $consent);
+
+        is reason($who->('subject1')), 'store_down', "$topology";
+        my @lines = grep { /\[error\].* consent store/ } split /\n/,
+            slurp($nginx->{log});
+        is scalar(@lines), 1, 'one line';
+        like $lines[0], $advice, 'says what to do';
+        $nginx->stop;
+    }
 };
 
 $t->done;

@@ -9,8 +9,8 @@ use IO::Socket::INET;
 use Test::More;
 use Time::HiRes qw(time);
 use ConsentGate::Certificates;
+use ConsentGate::Dns;
 use ConsentGate::Flow;
-use ConsentGate::Process qw(alive spawn stop);
 use ConsentGate::Record qw(put_record);
 use ConsentGate::Test;
 
@@ -18,39 +18,9 @@ my $t = ConsentGate::Test->new;
 
 $t->page('index.html', 'home');
 
-my $hosts = $t->dir . '/hosts';
-my $dns   = dns();
+my $dns = ConsentGate::Dns->new(test => $t);
 
-# A DNS server that knows what is in a file. What is in .test and not there
-# does not exist.
-sub dns () {
-    $t->write_file('hosts', '');
-
-    my $pid = spawn($t->dir . '/dnsmasq.log', '/usr/sbin/dnsmasq',
-        qw(--no-daemon --conf-file=/dev/null), '--port=' . $t->port('dns'),
-        qw(--listen-address=127.0.0.1 --bind-interfaces --no-resolv --no-hosts
-        --local=/test/ --local-ttl=0 --log-queries --log-facility=-),
-        "--addn-hosts=$hosts", '--pid-file=' . $t->dir . '/dnsmasq.pid',
-        '--user=' . getpwuid $>);
-
-    wait_for(sub { slurp($t->dir . '/dnsmasq.log') =~ /started, version/ })
-        or BAIL_OUT('dnsmasq does not start');
-
-    return $pid;
-}
-
-# What is known from now on: address => name.
-sub hosts (@lines) {
-    my $log  = $t->dir . '/dnsmasq.log';
-    my $from = -s $log;
-
-    $t->write_file('hosts', join '', map { "$_\n" } @lines);
-    kill 'HUP', $dns;
-    wait_for(sub { substr(slurp($log), $from) =~ /read \S*hosts/ })
-        or die "dnsmasq does not read its hosts\n";
-
-    return;
-}
+sub hosts (@lines) { return $dns->hosts(@lines) }
 
 # Redis on an address, the port is the same for all.
 sub redis_at ($address) {
@@ -189,7 +159,7 @@ subtest 'a name that does not exist' => sub {
 
 subtest 'a DNS server that does not answer' => sub {
     hosts('127.0.0.2 redis.test');
-    kill 'STOP', $dns;
+    kill 'STOP', $dns->pid;
     my ($nginx, $http) = site('silent', "redis.test:$PORT");
 
     my $began = time;
@@ -198,7 +168,7 @@ subtest 'a DNS server that does not answer' => sub {
     ok wait_for(sub { grep { /could not be resolved/ } complaints($nginx) }),
         'a line';
     ok $t->reload(undef, nginx => $nginx), 'a reload meanwhile';
-    kill 'CONT', $dns;
+    kill 'CONT', $dns->pid;
     ok wait_for(sub { reason($http) eq 'accepted' }, 10),
         'it answers, and Redis does';
 
@@ -234,5 +204,5 @@ subtest 'with TLS' => sub {
 };
 
 
-stop($dns);
+$dns->stop;
 $t->done;

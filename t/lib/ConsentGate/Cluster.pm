@@ -13,10 +13,10 @@ use constant SLOTS => 16_384;
 
 
 # test; masters, replicas (of each), config: more settings; tls: { cert, key,
-# ca }; more of ConsentGate::Redis->new.
+# ca }; name: another one for a second cluster of a test.
 sub new ($class, %options) {
-    my $self = bless { masters => 3, replicas => 0, config => {}, %options },
-        $class;
+    my $self = bless { masters => 3, replicas => 0, config => {}, name => '',
+        %options }, $class;
     my ($masters, $replicas) = @$self{qw(masters replicas)};
 
     $self->{nodes} = [map { $self->start_node }
@@ -45,7 +45,7 @@ sub new ($class, %options) {
 
 
 sub start_node ($self) {
-    my $n    = $self->{started}++;
+    my $n    = $self->{name} . ($self->{started}++ // 0);
     my $test = $self->{test};
     my $port = $test->port("node$n");
 
@@ -133,7 +133,7 @@ sub masters ($self) {
 sub replicas ($self, $node) {
     return grep {
         my $role = $_->cmd('ROLE');
-        $role->[0] eq 'slave' && $role->[2] == $node->port;
+        $role->[0] eq 'slave' && $role->[2] == $node->public_port;
     } $self->up;
 }
 
@@ -175,13 +175,13 @@ sub owner ($self, $slot) {
 
 
 sub slots_of ($self, $node) {
-    return map { $_->[0] .. $_->[1] } grep { $_->[2][1] == $node->port }
+    return map { $_->[0] .. $_->[1] } grep { $_->[2][1] == $node->public_port }
         @{ ($self->up)[0]->cmd('CLUSTER', 'SLOTS') };
 }
 
 
 sub node_at ($self, $port) {
-    my ($node) = grep { $_->port == $port } $self->nodes;
+    my ($node) = grep { $_->public_port == $port } $self->nodes;
     return $node;
 }
 
@@ -238,7 +238,7 @@ sub move_keys ($self, $slot, $from, $to, $count = 1000) {
 
 
 sub migrate ($self, $from, $to, @keys) {
-    return ok($from->cmd('MIGRATE', '127.0.0.1', $to->port, '', 0, 5000,
+    return ok($from->cmd('MIGRATE', '127.0.0.1', $to->public_port, '', 0, 5000,
         'KEYS', @keys));
 }
 
