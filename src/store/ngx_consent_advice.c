@@ -4,49 +4,34 @@
  */
 
 #include "ngx_consent_store_internal.h"
+#include "../core/cg_grant.h"
 
 
 /*
- * What to do about an error reply, for the end of its line in the log. The
- * words are those of Redis 6 to 7.4 and of Valkey, which differ: of what is
- * not permitted some name the command, some do not.
+ * What to do about an error reply, for the end of its line in the log.
  */
 
-#define NGX_CONSENT_GRANT_NAME  40          /* bytes of "client|tracking" */
-
-
 static u_char *ngx_consent_advice_grant(ngx_consent_store_t *store,
-    cg_str_t text, u_char *p, u_char *last);
-static u_char *ngx_consent_advice_command(cg_str_t text, u_char *p,
-    u_char *last);
+    cg_grant_e what, cg_str_t command, u_char *p, u_char *last);
 static u_char *ngx_consent_advice_script(ngx_consent_store_t *store,
     u_char *p, u_char *last);
-static ngx_uint_t ngx_consent_advice_has(cg_str_t text, const char *what);
 
 
 void
 ngx_consent_advice(ngx_consent_store_t *store,
     const ngx_consent_reply_t *reply, ngx_consent_advice_t *advice)
 {
-    u_char     *p, *last;
-    cg_str_t    text;
-    ngx_str_t  *user;
-
-    static ngx_str_t  nobody = ngx_string("default");
-
-    text = reply->items[0].str;
-    user = store->conf->username.len ? &store->conf->username : &nobody;
+    u_char      *p, *last;
+    cg_str_t     command;
+    cg_grant_e   what;
 
     p = advice->buf;
     last = p + sizeof(advice->buf);
 
-    if (ngx_consent_reply_error(reply, "NOPERM")
-        || ngx_consent_advice_has(text, "NOPERM")
-        || ngx_consent_advice_has(text, "executing the script can't")
-        || ngx_consent_advice_has(text, "ACL failure"))
-    {
-        p = ngx_slprintf(p, last, ": grant it: ACL SETUSER %V", user);
-        p = ngx_consent_advice_grant(store, text, p, last);
+    what = cg_grant_parse(reply->items[0].str, &command);
+
+    if (what != CG_GRANT_NONE) {
+        p = ngx_consent_advice_grant(store, what, command, p, last);
 
     } else if (store->slots == NULL
                && (ngx_consent_reply_error(reply, "MOVED")
@@ -69,59 +54,31 @@ ngx_consent_advice(ngx_consent_store_t *store,
 
 
 static u_char *
-ngx_consent_advice_grant(ngx_consent_store_t *store, cg_str_t text, u_char *p,
-    u_char *last)
+ngx_consent_advice_grant(ngx_consent_store_t *store, cg_grant_e what,
+    cg_str_t command, u_char *p, u_char *last)
 {
-    u_char  *end;
+    ngx_str_t  *user;
 
-    end = ngx_consent_advice_command(text, p, last);
+    static ngx_str_t  nobody = ngx_string("default");
 
-    if (end != p) {
-        return end;
-    }
+    user = store->conf->username.len ? &store->conf->username : &nobody;
 
-    if (ngx_consent_advice_has(text, "channel")) {
+    p = ngx_slprintf(p, last, ": grant it: ACL SETUSER %V", user);
+
+    switch (what) {
+
+    case CG_GRANT_COMMAND:
+        return ngx_slprintf(p, last, " +%*s", command.len, command.data);
+
+    case CG_GRANT_CHANNEL:
         return ngx_slprintf(p, last, " &%s", NGX_CONSENT_FEED_CHANNEL);
-    }
 
-    if (ngx_consent_advice_has(text, "key")) {
+    case CG_GRANT_KEY:
         return ngx_slprintf(p, last, " ~%V*", &store->conf->prefix);
+
+    default:
+        return ngx_consent_advice_script(store, p, last);
     }
-
-    return ngx_consent_advice_script(store, p, last);
-}
-
-
-/* "... has no permissions to run the 'client|id' command" */
-
-static u_char *
-ngx_consent_advice_command(cg_str_t text, u_char *p, u_char *last)
-{
-    size_t   len;
-    u_char  *name, *end;
-
-    static char  run[] = "run the '";
-
-    name = ngx_strnstr((u_char *) text.data, run, text.len);
-
-    if (name == NULL) {
-        return p;
-    }
-
-    name += sizeof(run) - 1;
-    end = (u_char *) text.data + text.len;
-
-    for (len = 0; name + len < end && name[len] != '\''; len++) {
-
-        if (len == NGX_CONSENT_GRANT_NAME
-            || ((name[len] < 'a' || name[len] > 'z')
-                && name[len] != '|' && name[len] != '-' && name[len] != '_'))
-        {
-            return p;
-        }
-    }
-
-    return ngx_slprintf(p, last, " +%*s", len, name);
 }
 
 
@@ -131,7 +88,7 @@ static u_char *
 ngx_consent_advice_script(ngx_consent_store_t *store, u_char *p, u_char *last)
 {
     size_t   len;
-    u_char  *s, *end, *start, *name, item[NGX_CONSENT_GRANT_NAME + 3];
+    u_char  *s, *end, *start, *name, item[CG_MAX_GRANT + 3];
 
     static char  call[] = "redis.call('";
 
@@ -150,7 +107,7 @@ ngx_consent_advice_script(ngx_consent_store_t *store, u_char *p, u_char *last)
 
         for (len = 0; s + len < end && s[len] != '\''; len++) { /* void */ }
 
-        len = ngx_min(len, NGX_CONSENT_GRANT_NAME);
+        len = ngx_min(len, CG_MAX_GRANT);
 
         name = ngx_cpymem(item, " +", 2);
         ngx_strlow(name, s, len);
@@ -160,11 +117,4 @@ ngx_consent_advice_script(ngx_consent_store_t *store, u_char *p, u_char *last)
             p = ngx_slprintf(p, last, "%s", item);
         }
     }
-}
-
-
-static ngx_uint_t
-ngx_consent_advice_has(cg_str_t text, const char *what)
-{
-    return ngx_strnstr((u_char *) text.data, (char *) what, text.len) != NULL;
 }

@@ -464,7 +464,7 @@ ngx_consent_tls_log(ngx_log_t *log, ngx_uint_t level, u_char *buf, size_t len)
         last--;
     }
 
-    if (level == NGX_LOG_DEBUG) {
+    if (level == NGX_LOG_DEBUG || level <= NGX_LOG_ALERT) {
         ngx_log_error_core(level, conn->node->store->log, 0, "*%uA %*s",
                            log->connection, (size_t) (last - text), text);
         return;
