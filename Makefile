@@ -266,6 +266,7 @@ install: all
 	install -m 644 $(wildcard conf/pages/*) $(DESTDIR)$(datadir)/pages/
 	install -m 644 $(wildcard conf/snippets/*) $(DESTDIR)$(datadir)/snippets/
 	install -m 644 $(wildcard conf/redis/*) $(DESTDIR)$(datadir)/redis/
+	install -m 755 conf/demo/robots-geo $(DESTDIR)$(datadir)/
 	$(if $(ctl),install -D $(BUILD)/consentctl $(DESTDIR)$(prefix)/bin/consentctl)
 
 .PHONY: clean

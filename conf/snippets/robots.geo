@@ -1,0 +1,2 @@
+# Address ranges of search engines' robots, for exempt-robots.conf. Made by
+# conf/demo/robots-geo; empty until then.
