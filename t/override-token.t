@@ -166,6 +166,7 @@ subtest 'in the query of a page' => sub {
     is $r->location, '/?a=1&b=%20x', 'to the same page without it';
     is $r->header('Referrer-Policy'), 'no-referrer', 'tells nobody';
     is $r->header('Cache-Control'), 'no-store', 'is kept by nobody';
+    is $r->header('Clear-Site-Data'), '"cache"', 'nor what is from before';
 
     my $line = $r->header('Set-Cookie');
     like $line, qr/^consent-override=\Q$token\E; /, 'into a cookie';

@@ -300,7 +300,7 @@ ngx_int_t
 ngx_http_consent_send_override(ngx_http_request_t *r, ngx_str_t *token,
     int64_t expires)
 {
-    ngx_str_t                     name;
+    ngx_str_t                     name, cache;
     ngx_http_consent_srv_conf_t  *scf;
 
     scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
@@ -309,6 +309,14 @@ ngx_http_consent_send_override(ngx_http_request_t *r, ngx_str_t *token,
                                   ngx_http_consent_override_suffix, &name)
         != NGX_OK)
     {
+        return NGX_ERROR;
+    }
+
+    /* what the browser has kept is of somebody else */
+
+    ngx_str_set(&cache, "\"cache\"");
+
+    if (ngx_http_consent_add_header(r, "Clear-Site-Data", &cache) == NULL) {
         return NGX_ERROR;
     }
 
