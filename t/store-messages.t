@@ -94,6 +94,21 @@ my @CASES = (
         qr/is a node of a cluster: set "topology cluster" in/],
     ['a Sentinel', ['server ' . at('sentinel')],
         qr/is a Sentinel: set "topology sentinel NAME" in/],
+    ['no cluster', ['topology cluster', 'server ' . at('plain'), @AS],
+        qr/is a single server: check "server" and "topology" in/],
+    ['a Sentinel instead of a cluster', ['topology cluster',
+        'server ' . at('sentinel')],
+        qr/is a Sentinel: set "topology sentinel NAME" in/],
+    ['no Sentinel', ['topology sentinel shop', 'server ' . at('plain')],
+        qr/is a single server: check "server" and "topology" in/],
+    ['a Sentinel that does not know the name', ['topology sentinel shop',
+        'server ' . at('sentinel')], qr/it has no master "shop": check "topology" in/],
+    ['a Sentinel with TLS and without', ['topology sentinel shop',
+        'server ' . at('sentinel'), @TLS],
+        qr/no answer to the TLS handshake in time/],
+    ['TLS of another name, in a cluster', ['topology cluster',
+        'server ' . at('tls'), @TLS],
+        qr/its certificate is not for "127\.0\.0\.1": set "tls_server_name"/],
 
     ['a certificate of another name', ['server ' . at('tls'),
         'tls_server_name another.test', @TLS],
@@ -166,7 +181,7 @@ for my $case (@CASES) {
 
         my @lines = grep { /\[error\]/ } split /\n/, slurp($nginx->{log});
         is scalar @lines, 1, 'one line' or diag join "\n", @lines;
-        like $lines[0], qr/ consent store \S+: .*$line/, 'this one';
+        like $lines[0], qr/ consent store.*: .*?$line/, 'this one';
         unlike slurp($nginx->{log}), qr/not-the-password|gate-secret/,
             'and no password';
 

@@ -299,7 +299,7 @@ ngx_consent_handshake_kind(ngx_consent_conn_t *conn, cg_str_t mode)
         return NGX_OK;
     }
 
-        return ngx_consent_fault(conn, NGX_CONSENT_FAULT_TOPOLOGY, 0, "%s",
+    return ngx_consent_fault(conn, NGX_CONSENT_FAULT_TOPOLOGY, 0, "%s",
                              advices[is]);
 }
 
