@@ -12,6 +12,8 @@ use ConsentGate::Nginx;
 use ConsentGate::Process qw(free_port slurp);
 use ConsentGate::Redis;
 
+use Bench::Cluster ();
+
 use constant PAGE => 1024;      # bytes of the file that is served
 
 # Documents of the records, as many as a record can hold.
@@ -102,13 +104,35 @@ sub redis ($self) {
             config => { unixsocket => '""', maxmemory => 0 },
         );
 
-        if (my @aside = $self->aside) {
-            system("taskset -a -p -c $aside[2] " . $redis->pid
-                . ' > /dev/null') == 0 or croak 'taskset';
-        }
-
+        $self->pin($redis);
         $redis;
     };
+}
+
+
+sub pin ($self, $redis) {
+    my @aside = $self->aside or return;
+
+    system("taskset -a -p -c $aside[2] " . $redis->pid . ' > /dev/null') == 0
+        or croak 'taskset';
+
+    return;
+}
+
+
+# A cluster of so many masters, with the same records.
+sub cluster ($self, $masters) {
+    return $self->{clusters}{$masters} //=
+        Bench::Cluster::cluster($self, $masters);
+}
+
+
+sub stop_clusters ($self) {
+    for my $cluster (values %{ delete $self->{clusters} // {} }) {
+        $_->stop for $cluster->nodes;
+    }
+
+    return;
 }
 
 
@@ -125,6 +149,8 @@ sub populate ($self, $count, %options) {
     system("$self->{build}/bench/visitors", $self->keys, $self->geo,
         $self->{visitors}, $records, $count, $options{events} ? '-e' : (),
         @documents) == 0 or croak 'cannot make visitors';
+
+    $self->stop_clusters;
 
     my $redis = $self->redis;
     $redis->cmd('FLUSHALL');
@@ -181,8 +207,11 @@ sub memory ($self) {
 }
 
 
-# HMGETs that Redis has answered.
-sub lookups ($self) { return $self->redis->calls('hmget') }
+# HMGETs that Redis, or a cluster of so many masters, has answered.
+sub lookups ($self, $masters = undef) {
+    return ($masters ? $self->cluster($masters) : $self->redis)
+        ->calls('hmget');
+}
 
 
 # Those who are told of changes.
@@ -228,6 +257,7 @@ sub stop_nginx ($self, $name) {
 
 sub stop ($self) {
     $self->stop_nginx($_) for CORE::keys %{ $self->{nginx} };
+    $self->stop_clusters;
     $self->{redis}->stop if $self->{redis};
     return;
 }

@@ -126,7 +126,8 @@ sub warm_up ($lab, $variant, %options) {
 # not done what its row says.
 sub measure ($lab, $variant, %options) {
     my @pids    = map { $_->children } @{ $variant->{nginx} };
-    my $lookups = $lab->lookups;
+    my $masters = $options{masters} // $variant->{masters};
+    my $lookups = $lab->lookups($masters);
     my $before  = cpu(@pids);
 
     my $result  = wrk($lab, $variant, %options);
@@ -134,7 +135,7 @@ sub measure ($lab, $variant, %options) {
     my $after   = cpu(@pids);
     my $n       = $result->{requests};
 
-    $result->{lookups} = ($lab->lookups - $lookups) / $n;
+    $result->{lookups} = ($lab->lookups($masters) - $lookups) / $n;
     $result->{cpu}     = ($after->{ns} - $before->{ns}) / 1000 / $n;
     $result->{user}    = user_share($before, $after);
 

@@ -1,7 +1,7 @@
 package Bench::Scale;
 
-# How cost grows: with workers, subjects and documents; and what a subject
-# costs in memory.
+# How cost grows: with workers, subjects, documents and nodes of a cluster; and
+# what a subject costs in memory.
 
 use v5.36;
 
@@ -41,6 +41,11 @@ sub scale ($lab, %option) {
     $result{documents} = series($lab, \%option, 'documents', \@pair,
         map { { label => $_, subjects => $option{visitors},
             documents => $_ } } 1, 3, 8, 16);
+
+    $lab->populate($option{visitors});
+    $result{nodes} = series($lab, \%option, 'nodes', [$variant{lookup}],
+        { label => 'one Redis' }, map { { label => "$_ of a cluster",
+            masters => $_ } } 1, 3, 6, 12);
 
     $result{cache} = cache($lab, \%option, $variant{hit});
     $result{redis} = redis($lab);
@@ -84,10 +89,11 @@ sub step ($lab, $option, $step, $variant) {
 
     my $ok = eval {
         begin($lab, $variant, workers => $step->{workers} // 1,
-            cache => ROOMY);
+            masters => $step->{masters}, cache => ROOMY);
         warm_up($lab, $variant, headers => 'few');
         check($lab, $variant);
-        push @rounds, measure($lab, $variant, %load)
+        push @rounds, measure($lab, $variant, %load,
+            masters => $step->{masters})
             for 1 .. $option->{rounds};
         1;
     };

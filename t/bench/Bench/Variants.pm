@@ -20,7 +20,8 @@ my $GEOIP2  = "$MODULES/ngx_http_geoip2_module.so";
 # name, title; request: which of visitors.lua; lookups: what each request costs
 # of these (undef: not looked at); explain: what the gate says of its decision;
 # server: more directives; stops: a visitor without a record does not pass;
-# budget: the ratio to bare nginx; needs: files. Records tell of a visit today,
+# budget: the ratio to bare nginx; masters: how many a cluster has, instead of
+# one Redis; needs: files. Records tell of a visit today,
 # as that of somebody who comes more than once does.
 my @VARIANTS = (
     {
@@ -44,7 +45,7 @@ my @VARIANTS = (
         lookups => 0,
         gate    => 'on',
         cache   => 1,
-        explain => qr/^pass; reason=outside; .* record=none$/,
+        explain => qr/^pass; reason=outside; .* record=none\b/,
         stops   => 1,
         budget  => 1.04,
     },
@@ -56,7 +57,7 @@ my @VARIANTS = (
         gate    => 'on',
         cache   => 1,
         server  => 'consent_remember_eea off;',
-        explain => qr/^pass; reason=outside; .* record=found$/,
+        explain => qr/^pass; reason=outside; .* record=found\b/,
         stops   => 1,
         budget  => 1.08,
     },
@@ -67,7 +68,7 @@ my @VARIANTS = (
         lookups => 0,
         gate    => 'on',
         cache   => 1,
-        explain => qr/^pass; reason=accepted; .* record=found$/,
+        explain => qr/^pass; reason=accepted; .* record=found\b/,
         stops   => 1,
         budget  => 1.08,
     },
@@ -77,9 +78,29 @@ my @VARIANTS = (
         request => 'inside',
         lookups => 1,
         gate    => 'on',
-        explain => qr/^pass; reason=accepted; .* record=found$/,
+        explain => qr/^pass; reason=accepted; .* record=found\b/,
         stops   => 1,
         budget  => 1.35,
+    },
+    {
+        name    => 'cluster1',
+        title   => 'the same to a Redis Cluster of 1 node',
+        request => 'inside',
+        lookups => 1,
+        gate    => 'on',
+        masters => 1,
+        explain => qr/^pass; reason=accepted; .* record=found\b/,
+        stops   => 1,
+    },
+    {
+        name    => 'cluster3',
+        title   => 'the same to a Redis Cluster of 3 nodes',
+        request => 'inside',
+        lookups => 1,
+        gate    => 'on',
+        masters => 3,
+        explain => qr/^pass; reason=accepted; .* record=found\b/,
+        stops   => 1,
     },
     {
         name    => 'geoip2',
@@ -200,7 +221,9 @@ END
 
 
 sub gate_server ($lab, $variant, %options) {
-    my $redis = "127.0.0.1:" . $lab->redis->port;
+    my $masters = $options{masters} // $variant->{masters};
+    my $redis = $masters ? $lab->cluster($masters)->store
+        : 'server 127.0.0.1:' . $lab->redis->port . ';';
     my $cache = $options{cache} // '64m';
 
     my $documents = join "\n    ", map {
@@ -214,7 +237,7 @@ sub gate_server ($lab, $variant, %options) {
 
     return (<<"END", <<"END");
     consent_store {
-        server   $redis;
+        $redis
         timeout  1s;
     }
     consent_key_file  @{[ $lab->keys ]};
