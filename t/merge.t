@@ -342,6 +342,19 @@ subtest 'taken back before the login' => sub {
     is answers(account('anna')), 'p.analytics=0 p.support=0', 'the no is kept';
 };
 
+subtest 'erased before the login' => sub {
+    $redis->cmd('FLUSHALL');
+    my $browser = visitor_browser();
+    my $id = visitor_id($browser);
+    my $state = $browser->get('/consent/state')->json;
+    my $r = $browser->post('/consent/erase', { token => $state->{token} });
+    is $r->status, 303, 'erased';
+    is_deeply [$browser->jar->names], [], 'no cookie is left';
+    is told($browser, 'anna'), '302 missing', 'nor anything to go over';
+    is answers(account('anna')), '', 'indeed';
+    is answers(visitor($id)), '', 'and the visitor stays erased';
+};
+
 subtest 'an answer after a login' => sub {
     $redis->cmd('FLUSHALL');
     my $browser = $t->browser('DE');

@@ -479,6 +479,9 @@ void ngx_http_consent_adopt_leave(ngx_http_consent_ctx_t *ctx);
 /* Sends it, for what a visitor has accepted: the change that was written. */
 ngx_int_t ngx_http_consent_send_given(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, const ngx_consent_write_t *write);
+/* Takes it back. */
+ngx_int_t ngx_http_consent_clear_given(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
 
 
 /* ngx_http_consent_who.c */

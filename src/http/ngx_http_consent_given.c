@@ -75,6 +75,23 @@ ngx_http_consent_send_given(ngx_http_request_t *r,
 
 
 ngx_int_t
+ngx_http_consent_clear_given(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx)
+{
+    ngx_str_t  value;
+
+    if (!ctx->mcf->accounts || !ngx_http_consent_host_cookies(r)) {
+        return NGX_OK;
+    }
+
+    ngx_str_null(&value);
+
+    return ngx_http_consent_send_other(r, ngx_http_consent_given_suffix,
+                                       &value, 0);
+}
+
+
+ngx_int_t
 ngx_http_consent_read_given(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
 {
     if (!ngx_http_consent_host_cookies(r)) {

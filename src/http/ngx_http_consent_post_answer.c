@@ -120,6 +120,7 @@ ngx_http_consent_renew_cookies(ngx_http_request_t *r,
         && ctx->subject.kind == CG_SUBJECT_VISITOR)
     {
         return ngx_http_consent_clear_visitor(r) == NGX_OK
+               && ngx_http_consent_clear_given(r, ctx) == NGX_OK
                ? ngx_http_consent_clear_receipt(r) : NGX_ERROR;
     }
 
