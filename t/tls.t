@@ -170,6 +170,63 @@ subtest 'many questions to a server that is slow to read' => sub {
 };
 
 
+# A server that shows what it gets. It ends when its input does.
+sub s_server ($log, @arguments) {
+    return spawn($log, sub {
+        local $^F = 255;
+        pipe my $in, my $out or die "pipe: $!\n";
+        open STDIN, '<&', $in or die "stdin: $!\n";
+        exec qw(openssl s_server -Verify 1 -verify_quiet), @arguments;
+    });
+}
+
+subtest 'a stranger learns nothing' => sub {
+    my $nobody = ConsentGate::Certificates->new(dir => $t->dir . '/tls',
+        name => 'nobody');
+    my %servers = (
+        trusted  => [$ca->issue('here', names => ['IP:127.0.0.1'])],
+        stranger => [$nobody->issue('there', names => ['IP:127.0.0.1'])],
+    );
+
+    for my $name (sort keys %servers) {
+        my $log = $t->dir . "/$name.log";
+        my $port = $t->port($name);
+        my $pid = s_server($log, '-accept', $port, '-cert',
+            $servers{$name}[0], '-key', $servers{$name}[1]);
+        ok wait_for(sub { slurp($log) =~ /ACCEPT/ }), 'a server';
+
+        local $t->{ports}{''} = $t->port("http$name");
+        my $nginx = $t->nginx(site("127.0.0.1:$port", @TRUST,
+            "tls_certificate $our_cert", "tls_certificate_key $our_key"),
+            name => $name);
+        my $seen = sub { slurp($log) =~ /AUTH|gate-secret|CN ?= ?gate/ };
+
+        if ($name eq 'trusted') {
+            ok wait_for($seen), 'who is trusted is told';
+        } else {
+            ok $t->wait_for_log(qr/certificate is not trusted/,
+                nginx => $nginx), 'who is not is told nothing';
+            ok !$seen->(), 'neither password nor certificate';
+        }
+
+        $nginx->stop;
+        stop($pid);
+    }
+};
+
+
+subtest 'a name as DNS has it' => sub {
+    local $t->{ports}{''} = $t->port('dot');
+    my $nginx = $t->nginx(site('127.0.0.1:%%PORT_tls%%', @TRUST,
+        'tls_server_name redis.test.'), name => 'dot');
+    my $http = $t->script('DE', port => $t->port('dot'));
+
+    ok wait_for(sub { decision($http) ne 'store_down' }), 'an answer'
+        or diag slurp($nginx->{log});
+    $nginx->stop;
+};
+
+
 subtest 'reloads' => sub {
     my $from = $t->log_size;
 
@@ -193,6 +250,7 @@ sub another ($name, $settings, %config) {
         cert => $cert, key => $key, ca => $ca->cert,
         auth => delete $config{auth} }, config => \%config);
 
+    local $ENV{CG_DEBUG} = 1;
     local $t->{ports}{''} = $t->port("http$name");
     my $nginx = $t->nginx(site("127.0.0.1:" . $t->port("tls$name"), @TRUST,
         @$settings), name => "nginx$name");
@@ -212,8 +270,11 @@ for my $version ('TLSv1.2', 'TLSv1.3') {
         put_record($redis, 'anna',
             { map { ("d.$_" => 1) } qw(terms privacy cookies) });
         is decision($http), 'accepted', 'from the server';
+        like slurp($nginx->{log}), qr/SSL: \Q$version\E, cipher/, 'by it';
         $redis->cmd('CLIENT', 'KILL', 'TYPE', 'normal');
         ok wait_for(sub { decision($http) eq 'accepted' }), 'and another';
+        ok $t->wait_for_log(qr/SSL reused session/, nginx => $nginx),
+            'by the same session';
         $nginx->stop;
     };
 }

@@ -186,6 +186,8 @@ ngx_consent_tls_certificate(ngx_conf_t *cf, ngx_consent_store_conf_t *conf)
         return ngx_consent_tls_refused(cf, "tls_certificate_key", key);
     }
 
+    ERR_clear_error();
+
     return NGX_OK;
 }
 
@@ -258,6 +260,11 @@ ngx_consent_tls_expect(ngx_consent_conn_t *conn)
         ngx_consent_host(&conn->node->name, &host);
     }
 
+    if (host.len > 1 && host.data[host.len - 1] == '.') {
+        /* of DNS, and in no certificate */
+        host.len--;
+    }
+
     if (host.len == 0 || host.len > NGX_CONSENT_HOST_LEN) {
         return NGX_ERROR;
     }
@@ -270,6 +277,8 @@ ngx_consent_tls_expect(ngx_consent_conn_t *conn)
     if (X509_VERIFY_PARAM_set1_ip_asc(param, name) == 1) {
         return NGX_OK;
     }
+
+    ERR_clear_error();
 
     X509_VERIFY_PARAM_set_hostflags(param,
                                     X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
