@@ -276,7 +276,9 @@ ngx_consent_walk_copy(ngx_str_t *to, const ngx_str_t *from, u_char *buf)
     to->data = buf;
     to->len = ngx_min(from->len, NGX_CONSENT_HOST_LEN);
 
-    ngx_memcpy(buf, from->data, to->len);
+    if (to->len) {
+        ngx_memcpy(buf, from->data, to->len);
+    }
 }
 
 
