@@ -18,23 +18,16 @@ ngx_int_t
 ngx_http_consent_adopt_event(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx)
 {
-    size_t                        i;
     uint8_t                       locale[CG_MAX_LOCALE];
-    cg_str_t                      purposes[CG_MAX_PURPOSES];
     cg_event_t                    e;
     cg_shown_t                    docs[CG_MAX_DOCUMENTS];
-    ngx_time_t                   *tp;
     cg_decision_t                 d;
-    ngx_consent_write_t          *write;
     ngx_http_consent_adopt_t     *adopt;
-    ngx_http_consent_srv_conf_t  *scf;
     ngx_http_consent_loc_conf_t  *lcf;
 
-    scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_consent_gate_module);
 
     adopt = ctx->adopt;
-    write = &adopt->write;
 
     if (ngx_http_consent_adopt_id(ctx) != NGX_OK) {
         return NGX_ERROR;
@@ -47,34 +40,17 @@ ngx_http_consent_adopt_event(ngx_http_request_t *r,
 
     ngx_memzero(&e, sizeof(cg_event_t));
 
-    tp = ngx_timeofday();
-
     ngx_memcpy(e.id, adopt->event, CG_EVENT_ID_LEN);
-    e.time = (int64_t) tp->sec * 1000 + tp->msec;
     e.what = CG_EVENT_MERGE;
     e.method = CG_METHOD_LOGIN;
-    e.kind = write->subject->kind;
-    e.subject = write->subject->current;
-    e.realm = ngx_http_consent_cstr(&scf->realm);
     e.locale.len = ngx_http_consent_locale(r, ctx, locale);
     e.locale.data = locale;
     e.country = ctx->facts.country;
     e.source = d.source;
     e.reason = d.reason;
-    e.gate = cg_str(NGX_HTTP_CONSENT_VERSION);
 
     if (adopt->step == NGX_HTTP_CONSENT_ADOPT_WRITE) {
         ngx_http_consent_adopt_docs(ctx, &e, docs);
-
-        for (i = 0; i < ctx->mcf->npurposes; i++) {
-            purposes[i] = ngx_http_consent_cstr(&ctx->mcf->purposes[i].name);
-        }
-
-        e.npurposes = ctx->mcf->npurposes;
-        e.purposes = purposes;
-        e.answered = write->answered;
-        e.age_state = write->age_state;
-        e.age = write->age;
 
         ngx_memcpy(e.previous, adopt->account.event, CG_EVENT_ID_LEN);
         ngx_memcpy(e.merged, adopt->said.event, CG_EVENT_ID_LEN);
@@ -83,20 +59,7 @@ ngx_http_consent_adopt_event(ngx_http_request_t *r,
         ngx_memcpy(e.previous, adopt->said.event, CG_EVENT_ID_LEN);
     }
 
-    write->body.data = ngx_pnalloc(r->pool, CG_MAX_EVENT + 64);
-    if (write->body.data == NULL) {
-        return NGX_ERROR;
-    }
-
-    write->mac.data = write->body.data + CG_MAX_EVENT;
-    write->mac.len = 64;
-    write->body.len = cg_event_body(&e, ctx->mcf->keys, write->body.data);
-
-    return write->body.len != 0
-           && cg_event_sign(ctx->mcf->keys,
-                            ngx_http_consent_cstr(&write->body),
-                            write->mac.data)
-           ? NGX_OK : NGX_ERROR;
+    return ngx_http_consent_seal_event(r, &e, &adopt->write);
 }
 
 

@@ -17,18 +17,10 @@ ngx_int_t
 ngx_http_consent_make_event(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx)
 {
-    size_t                         i;
-    cg_str_t                       purposes[CG_MAX_PURPOSES];
-    cg_event_t                     e;
-    cg_shown_t                     withdrawn[CG_MAX_DOCUMENTS];
-    ngx_time_t                    *tp;
-    ngx_consent_write_t           *write;
-    ngx_http_consent_change_t     *change;
-    ngx_http_consent_srv_conf_t   *scf;
-    ngx_http_consent_main_conf_t  *mcf;
-
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
-    scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
+    cg_event_t                  e;
+    cg_shown_t                  withdrawn[CG_MAX_DOCUMENTS];
+    ngx_consent_write_t        *write;
+    ngx_http_consent_change_t  *change;
 
     change = ctx->change;
     write = &change->write;
@@ -37,34 +29,17 @@ ngx_http_consent_make_event(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    for (i = 0; i < mcf->npurposes; i++) {
-        purposes[i] = ngx_http_consent_cstr(&mcf->purposes[i].name);
-    }
-
     ngx_memzero(&e, sizeof(cg_event_t));
 
-    tp = ngx_timeofday();
-
     ngx_memcpy(e.id, change->event, CG_EVENT_ID_LEN);
-    e.time = (int64_t) tp->sec * 1000 + tp->msec;
     e.what = change->what;
     e.method = change->method;
-    e.kind = ctx->subject.kind;
-    e.subject = ctx->subject.current;
-    e.realm = ngx_http_consent_cstr(&scf->realm);
-    e.npurposes = mcf->npurposes;
-    e.purposes = purposes;
-    e.granted = write->granted;
-    e.answered = write->answered;
     e.residence = write->residence;
-    e.age_state = write->age_state;
-    e.age = write->age;
     e.gpc = ctx->facts.gpc;
     e.locale = (cg_str_t) { change->token.locale_len, change->token.locale };
     e.country = change->token.country;
     e.source = change->token.source;
     e.reason = change->token.reason;
-    e.gate = cg_str(NGX_HTTP_CONSENT_VERSION);
 
     if (change->what == CG_EVENT_WITHDRAW) {
         ngx_http_consent_event_withdrawn(ctx, &e, withdrawn);
@@ -77,6 +52,41 @@ ngx_http_consent_make_event(ngx_http_request_t *r,
         ngx_memcpy(e.previous, ctx->record.event, CG_EVENT_ID_LEN);
     }
 
+    return ngx_http_consent_seal_event(r, &e, write);
+}
+
+
+ngx_int_t
+ngx_http_consent_seal_event(ngx_http_request_t *r, cg_event_t *e,
+    ngx_consent_write_t *write)
+{
+    size_t                         i;
+    cg_str_t                       purposes[CG_MAX_PURPOSES];
+    ngx_time_t                    *tp;
+    ngx_http_consent_srv_conf_t   *scf;
+    ngx_http_consent_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
+    scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
+
+    for (i = 0; i < mcf->npurposes; i++) {
+        purposes[i] = ngx_http_consent_cstr(&mcf->purposes[i].name);
+    }
+
+    tp = ngx_timeofday();
+
+    e->time = (int64_t) tp->sec * 1000 + tp->msec;
+    e->kind = write->subject->kind;
+    e->subject = write->subject->current;
+    e->realm = ngx_http_consent_cstr(&scf->realm);
+    e->npurposes = mcf->npurposes;
+    e->purposes = purposes;
+    e->granted = write->granted;
+    e->answered = write->answered;
+    e->age_state = write->age_state;
+    e->age = write->age;
+    e->gate = cg_str(NGX_HTTP_CONSENT_VERSION);
+
     write->body.data = ngx_pnalloc(r->pool, CG_MAX_EVENT + 64);
     if (write->body.data == NULL) {
         return NGX_ERROR;
@@ -84,16 +94,12 @@ ngx_http_consent_make_event(ngx_http_request_t *r,
 
     write->mac.data = write->body.data + CG_MAX_EVENT;
     write->mac.len = 64;
-    write->body.len = cg_event_body(&e, mcf->keys, write->body.data);
+    write->body.len = cg_event_body(e, mcf->keys, write->body.data);
 
-    if (write->body.len == 0
-        || !cg_event_sign(mcf->keys, ngx_http_consent_cstr(&write->body),
-                          write->mac.data))
-    {
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
+    return write->body.len != 0
+           && cg_event_sign(mcf->keys, ngx_http_consent_cstr(&write->body),
+                            write->mac.data)
+           ? NGX_OK : NGX_ERROR;
 }
 
 

@@ -458,6 +458,16 @@ void ngx_http_consent_visited(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_http_consent_loc_conf_t *lcf);
 
 
+/* ngx_http_consent_event.c */
+
+/*
+ * The event of a write: fills in what every event has and what the write
+ * says, makes its body and signs it. NGX_ERROR when out of memory.
+ */
+ngx_int_t ngx_http_consent_seal_event(ngx_http_request_t *r, cg_event_t *e,
+    ngx_consent_write_t *write);
+
+
 /* ngx_http_consent_adopt.c: what a visitor has said, and an account has not */
 
 /* In a worker, with a store. */
