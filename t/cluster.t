@@ -194,6 +194,7 @@ subtest 'a record under the previous key is on another node' => sub {
         'the old one is gone';
     unlike slurp($nginx->{log}), qr/\[(?:warn|error)\].* consent store/,
         'the log is quiet';
+    $nginx->stop;
 };
 
 
@@ -221,6 +222,40 @@ subtest 'each permission of cluster.acl is needed' => sub {
     $to->cmd('ACL', 'SETUSER', 'gate', '+asking');
     is reason($who->('subject1')), 'accepted', 'but with it';
     $cluster->end_move($slot, $from, $to);
+    $nginx->stop;
+};
+
+
+subtest 'reloads' => sub {
+    my $end = time + 3;
+    my $next = time;
+    my ($n, %seen) = (0);
+
+    $t->script('DE')->concurrent(8, sub {
+        $n++;
+        return if time > $end;
+
+        if (time > $next) {
+            $t->{nginx}[0]->signal('HUP');
+            $next = time + 0.5;
+        }
+
+        return ['GET', '/', ['X-Test-Account' => 'subject'
+            . (1 + $n % SUBJECTS), Connection => 'close']];
+    }, sub ($r, $request) {
+        my ($reason) = ($r ? $r->header('Consent-Gate') : '')
+            =~ /reason=(\w+)/;
+        $seen{ $reason // 'nothing' }++;
+    });
+
+    is_deeply [sort keys %seen], ['accepted'], "$n requests are answered"
+        or diag explain \%seen;
+    ok wait_for(sub { !$t->{nginx}[0]->children(
+        'worker process is shutting down') }, 10), 'and old workers leave';
+    ok wait_for(sub {
+        9 >= (() = join('', map { $_->cmd('CLIENT', 'LIST') }
+            $cluster->masters) =~ /name=consent-gate/g);
+    }, 10), 'with their connections';
 };
 
 

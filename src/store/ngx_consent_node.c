@@ -236,7 +236,7 @@ ngx_consent_node_retire(ngx_consent_node_t *node)
     store = node->store;
 
     ngx_log_error(NGX_LOG_INFO, store->log, 0,
-                  "consent store %V: no master any more", &node->name);
+                  "consent store %V: is not asked any more", &node->name);
 
     store->nodes[node->number] = NULL;
     node->leaving = 1;

@@ -303,7 +303,7 @@ ngx_consent_topology_reply(ngx_consent_command_t *cmd,
     node = cmd->conn->node;
 
     if (reply == NULL) {
-        if (!node->store->closing) {
+        if (!node->store->closing && !ngx_exiting) {
             ngx_consent_scout_start(node->store);
         }
 

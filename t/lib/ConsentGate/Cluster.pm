@@ -186,19 +186,39 @@ sub node_at ($self, $port) {
 }
 
 
-# One command, wherever its key is.
+# One command, wherever its key is; when the cluster serves.
 sub cmd ($self, @words) {
+    my $reply;
+
+    wait_for(sub {
+        $reply = $self->follow(@words);
+        return !failed($reply) || $reply->text !~ /^(?:CLUSTERDOWN|MOVED)/;
+    }, 10);
+
+    return $reply;
+}
+
+
+sub failed ($reply) { return ref $reply && ref $reply ne 'ARRAY' }
+
+
+sub follow ($self, @words) {
     my ($node) = $self->up;
+    my $reply;
 
     for (1 .. 5) {
-        my $reply = $node->cmd(@words);
-        return $reply if !ref $reply || ref $reply eq 'ARRAY'
+        $reply = $node->cmd(@words);
+        return $reply if !failed($reply)
             || $reply->text !~ /^(MOVED|ASK) \d+ \S*:(\d+)$/;
-        $node = $self->node_at($2);
-        $node->cmd('ASKING') if $1 eq 'ASK';
+
+        my ($how, $next) = ($1, $self->node_at($2));
+        return $reply if !$next || !$next->pid;
+
+        $node = $next;
+        $node->cmd('ASKING') if $how eq 'ASK';
     }
 
-    croak "too many redirections: @words";
+    return $reply;
 }
 
 
