@@ -128,6 +128,16 @@ my @VALID = (
         'same-origin'),
     json('accept', $JSON, 'X-Test-Account' => 'anna'),
     json('decline', $JSON, 'X-Test-Account' => 'anna'),
+    form('purposes', $FORM, @NAVIGATION, Cookie => $cookies),
+    form('residence', "$FORM&residence=DE", Cookie => $cookies),
+    form('age', "$FORM&age=yes", Cookie => $cookies),
+    form('withdraw', $FORM, Cookie => $cookies),
+    json('erase', $JSON =~ s/\}$/,"residence":"FR","age":"no"}/r,
+        'X-Test-Account' => 'anna'),
+    json('residence', $JSON =~ s/\}$/,"residence":null}/r,
+        'X-Test-Account' => 'bert'),
+    ['GET', '/consent/export', [@SCRIPT, Cookie => $cookies]],
+    ['GET', '/consent/export', [@NAVIGATION, 'X-Test-Account' => 'anna']],
     map { newcomer() } 1 .. 10,
 );
 

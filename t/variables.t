@@ -10,12 +10,13 @@ use ConsentGate::Test;
 my $t = ConsentGate::Test->new;
 
 put_record($t->redis, 'ann', { 'd.terms' => 2, 'd.privacy' => 1,
-    'p.ads' => 1, 'p.maps' => 0, res => 'FR' });
+    'p.ads' => 1, 'p.maps' => 0, res => 'FR', });
 put_record($t->redis, 'old', { 'd.terms' => 1, 'd.privacy' => '-' });
 
 my @VARIABLES = qw(decision reason country country_source subject missing
-    purposes purpose_ads purpose_maps purpose_core cache return locale
-    form_token document_terms_state document_privacy_state);
+    purposes purpose_ads purpose_maps purpose_core purpose_ads_state
+    purpose_maps_title purpose_core_state min_age age_state residence cache
+    return locale form_token document_terms_state document_privacy_state);
 
 my $joined = join '|', map { "$_=\$consent_$_" } @VARIABLES;
 my $echo   = join '|', map { qq{$_=<!--#echo var="consent_$_" default="" -->} }
@@ -52,7 +53,7 @@ $t->nginx(<<'END' =~ s/\b(JOINED|TERMS|PRIVACY|FUTURE|UNKNOWN)\b/$TEXT{$1}/gr);
                              effective=1527206400;
     consent_document future  kind=accept;
     consent_purpose ads;
-    consent_purpose maps;
+    consent_purpose maps title=Maps;
     consent_purpose core necessary;
     consent_page /policy-update;
     consent_require terms privacy;
@@ -150,6 +151,9 @@ my %PEOPLE = (
             country => 'DE', country_source => 'address', subject => '',
             missing => 'terms,privacy', purposes => 'ads=0,maps=0,core=1',
             purpose_ads => 0, purpose_maps => 0, purpose_core => 1,
+            purpose_ads_state => 'open', purpose_maps_title => 'Maps',
+            purpose_core_state => 'necessary', min_age => 16,
+            age_state => '', residence => '',
             cache => 'bypass', return => '/', locale => 'de-AT',
             form_token => '', document_terms_state => 'missing',
             document_privacy_state => 'missing' },
@@ -161,6 +165,9 @@ my %PEOPLE = (
             country => 'US', country_source => 'address', subject => '',
             missing => '', purposes => 'ads=0,maps=0,core=1',
             purpose_ads => 0, purpose_maps => 0, purpose_core => 1,
+            purpose_ads_state => 'open', purpose_maps_title => 'Maps',
+            purpose_core_state => 'necessary', min_age => 16,
+            age_state => '', residence => '',
             cache => 'bypass', return => '/', locale => 'de-AT',
             form_token => '', document_terms_state => 'missing',
             document_privacy_state => 'missing' },
@@ -174,6 +181,9 @@ my %PEOPLE = (
             subject => pseudonym('ann'),
             missing => '', purposes => 'ads=1,maps=0,core=1',
             purpose_ads => 1, purpose_maps => 0, purpose_core => 1,
+            purpose_ads_state => 'granted', purpose_maps_title => 'Maps',
+            purpose_core_state => 'necessary', min_age => 15,
+            age_state => '', residence => 'FR',
             cache => 'bypass', return => '/', locale => 'de-AT',
             form_token => '', document_terms_state => 'accepted',
             document_privacy_state => 'accepted' },
@@ -187,6 +197,9 @@ my %PEOPLE = (
             subject => pseudonym('old'), missing => 'terms,privacy',
             purposes => 'ads=0,maps=0,core=1',
             purpose_ads => 0, purpose_maps => 0, purpose_core => 1,
+            purpose_ads_state => 'open', purpose_maps_title => 'Maps',
+            purpose_core_state => 'necessary', min_age => 13,
+            age_state => '', residence => '',
             cache => 'bypass', return => '/', locale => 'de-AT',
             form_token => '', document_terms_state => 'outdated',
             document_privacy_state => 'declined' },
@@ -286,7 +299,8 @@ subtest 'where the gate is off' => sub {
     is $v->{decision}, 'pass', 'decision';
     is $v->{reason}, 'off', 'reason';
     is $v->{$_}, '', "$_ is empty"
-        for qw(country country_source subject missing purposes form_token);
+        for qw(country country_source subject missing purposes form_token
+            min_age age_state residence);
     is $v->{purpose_ads}, 0, 'no purpose is granted';
 };
 
