@@ -8,6 +8,7 @@ use IO::Select;
 use IO::Socket::INET;
 use Test::More;
 use Time::HiRes qw(time);
+use ConsentGate::Override qw(override_token);
 use ConsentGate::Flow;
 use ConsentGate::HTTP::Response;
 use ConsentGate::Test;
@@ -42,7 +43,8 @@ my $site = flow_site(
 END
     server => <<'END',
         consent_subject $http_x_test_account;
-        consent_override allow=$http_x_tester;
+        consent_override allow=$http_x_tester signed;
+        location = /qa { consent_qa; }
         consent_exempt_uri ^/free/;
         consent_exempt_agent Monitor;
         location = /closed {
@@ -106,7 +108,28 @@ my $FORM = "token=$token&return=%2Fx&document=terms&document=privacy"
 my $JSON = qq({"token":"$state->{token}","documents":["terms","privacy",)
     . '"cookies"],"purposes":["analytics"],"return":"/x"}';
 
+my $tester = override_token(country => 'FR', record => 'outdated',
+    offset => 86_400);
+my $WORDS = 'country=DE&anonymizer=vpn&time=%2B30d&record=minor&residence=US'
+    . '&history=3&label=fuzz&ttl=1h&class=api&path=%2Fx';
+my ($qa) = $t->get('/qa?preview=1', 'X-Tester' => 1)->body
+    =~ /name="token" value="([^"]+)"/;
+
 my @VALID = (
+    ['GET', '/', [@NAVIGATION, 'X-Consent-Override' => $tester]],
+    ['GET', "/?a=1&consent_override=$tester&b", [@NAVIGATION]],
+    ['GET', '/', [@SCRIPT, Cookie => "$cookies; consent-override=$tester"]],
+    ['GET', '/?consent_override=off', [@NAVIGATION,
+        Cookie => "consent-override=$tester"]],
+    ['GET', '/', [@NAVIGATION, 'X-Tester' => 1, 'X-Consent-Country' => 'EL',
+        'X-Consent-Time' => '2030-01-01', 'X-Consent-Record' => 'notice',
+        'X-Consent-Residence' => 'US', 'X-Consent-History' => 3,
+        'X-Consent-Anonymizer' => 'tor']],
+    ['GET', "/qa?preview=1&$WORDS", [@NAVIGATION, 'X-Tester' => 1]],
+    ['GET', "/qa?preview=1&format=json&$WORDS", [@NAVIGATION, 'X-Tester' => 1]],
+    ['GET', '/qa', [@NAVIGATION, Cookie => "consent-override=$tester"]],
+    ['POST', '/qa', ['Content-Type' => 'application/x-www-form-urlencoded',
+        'X-Tester' => 1], "$WORDS&token=$qa"],
     ['GET', '/', [@NAVIGATION]],
     ['GET', '/', [@NAVIGATION, Cookie => $cookies]],
     ['HEAD', '/inner/%41%2f?a=b', [@NAVIGATION]],

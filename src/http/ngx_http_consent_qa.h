@@ -53,7 +53,8 @@ ngx_str_t ngx_http_consent_qa_arg(ngx_http_consent_ctx_t *ctx,
 
 /* ngx_http_consent_qa_json.c, ngx_http_consent_qa_page.c */
 
-#define NGX_HTTP_CONSENT_QA_SIZE  65536     /* bytes of an answer */
+/* The most bytes of an answer: fields come twice, and '"' becomes "&quot;". */
+#define ngx_http_consent_qa_size(ctx)  (65536 + 12 * (ctx)->fields.len)
 
 /* What a decision can depend on; NULL at the end. */
 extern const char  *ngx_http_consent_qa_directives[];

@@ -46,13 +46,16 @@ ngx_int_t
 ngx_http_consent_qa_json(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
     ngx_http_consent_qa_t *qa, ngx_uint_t status)
 {
+    size_t          size;
     cg_out_t        out;
     ngx_str_t       body;
     const char     *directive;
     cg_trace_t     *trace;
     cg_decision_t  *d;
 
-    body.data = ngx_pnalloc(r->pool, NGX_HTTP_CONSENT_QA_SIZE);
+    size = ngx_http_consent_qa_size(ctx);
+
+    body.data = ngx_pnalloc(r->pool, size);
     if (body.data == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -61,7 +64,7 @@ ngx_http_consent_qa_json(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
     trace = &qa->traces[qa->klass];
     directive = ngx_http_consent_deciding(d, trace);
 
-    cg_out_init(&out, body.data, NGX_HTTP_CONSENT_QA_SIZE);
+    cg_out_init(&out, body.data, size);
 
     ngx_http_consent_qa_json_whom(ctx, qa, &out);
     ngx_http_consent_qa_json_classes(ctx, qa, &out);

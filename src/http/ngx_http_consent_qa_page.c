@@ -84,16 +84,19 @@ ngx_int_t
 ngx_http_consent_qa_page(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
     ngx_http_consent_qa_t *qa, ngx_uint_t status)
 {
+    size_t     size;
     cg_out_t   page, *out;
     ngx_str_t  body;
 
-    body.data = ngx_pnalloc(r->pool, NGX_HTTP_CONSENT_QA_SIZE);
+    size = ngx_http_consent_qa_size(ctx);
+
+    body.data = ngx_pnalloc(r->pool, size);
     if (body.data == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     out = &page;
-    cg_out_init(out, body.data, NGX_HTTP_CONSENT_QA_SIZE);
+    cg_out_init(out, body.data, size);
 
     put(ngx_http_consent_qa_head);
 
