@@ -170,7 +170,10 @@ ngx_http_consent_adopt_key(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
     *p++ = (u_char) ctx->account.len;
     p = ngx_cpymem(p, scf->realm.data, scf->realm.len);
     p = ngx_cpymem(p, ctx->account.data, ctx->account.len);
-    p = ngx_cpymem(p, receipt->data, receipt->len);
+
+    if (receipt->len) {
+        p = ngx_cpymem(p, receipt->data, receipt->len);
+    }
 
     cg_siphash128(ctx->mcf->keys->tag, message, p - message, key);
 
