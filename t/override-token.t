@@ -6,11 +6,13 @@ use v5.36;
 use lib 't/lib';
 use Test::More;
 use ConsentGate::Override qw(override_token);
+use ConsentGate::Record qw(record_key);
 use ConsentGate::Test;
 
 my $t = ConsentGate::Test->new;
 
 my $DAY = 86_400;
+my $OLD = '0123456789abcdef' x 2;
 
 $t->redis;
 $t->publish(
@@ -19,6 +21,8 @@ $t->publish(
     privacy => { version => 1 },
     cookies => { version => 1 },
 );
+$t->key_file('subject ' . '0123456789abcdef' x 4,
+    'sign k1 ' . 'fedcba9876543210' x 4, "sign k0 $OLD");
 $t->page('index.html', 'home');
 $t->page('a.png', 'image');
 $t->page('policy-update', 'page');
@@ -85,6 +89,34 @@ sub by_header ($token, $uri = '/', @headers) {
 
 sub ignored { return $http->get('/status')->json->{overrides_ignored} }
 
+
+subtest 'a visit of a tester' => sub {
+    my $remembered = sub { grep { exists $t->redis->hash($_)->{eea} }
+        $t->redis->keys('gc:s:*') };
+    my $browser = $t->browser('US');
+    my @tester = ('X-Consent-Override' => override_token(country => 'DE',
+        id => 'remember'), 'X-Account' => 'remembered');
+    my $state = $browser->get('/consent/state', @tester)->json;
+    $browser->post('/consent/accept', [token => $state->{token},
+            document => $state->{missing}], @tester);
+    is told($browser->get('/', @tester)), '200 accepted DE override',
+        'is in the EEA';
+
+    my @real = ('X-Account' => 'real', 'X-Real-IP' => address_of('DE'));
+    $http->get('/', @real);
+    ok wait_for(sub {
+        exists $t->redis->hash(record_key('real'))->{eea};
+    }), 'a real one that came later is remembered';
+    is_deeply [$remembered->()], [record_key('real')],
+        'and it alone';
+};
+
+subtest 'of a key that still verifies' => sub {
+    is told(by_header(override_token(country => 'DE', key => $OLD,
+        kid => 'k0'))), '302 missing DE override', 'is taken';
+    is told(by_header(override_token(country => 'DE', key => $OLD))),
+        '200 outside US address', 'under its own name only';
+};
 
 subtest 'in a header' => sub {
     my $token = override_token(country => 'DE', label => 'anna');
