@@ -153,6 +153,42 @@ subtest 'the password changes' => sub {
 };
 
 
+subtest 'a wrong password is mended by a reload' => sub {
+    my ($port, $name) = ($t->port('mended'), 'mended');
+    my $server = $t->redis(port => $t->port('mendedredis'));
+    $t->write_file('mended.pass', "wrong\n", 0600);
+
+    local $t->{ports}{''} = $port;
+    my $mended = $consent =~ s/%%REDIS%%/127.0.0.1:%%PORT_mendedredis%%/r
+        =~ s/%%PASSWORD%%/%%DIR%%\/mended.pass/r;
+    my $nginx = $t->nginx(
+        flow_site(server => 'consent_subject $http_x_test_account;')
+        =~ s/%%CONSENT%%/$mended/r, name => 'nginx-mended');
+    my $http = $t->script('DE', port => $port, headers =>
+        ['X-Real-IP' => address_of('DE'), 'X-Test-Account' => 'mended']);
+
+    ok $t->wait_for_log(qr/WRONGPASS/, nginx => $nginx), 'it is wrong';
+
+    # the breaker opens sooner when nobody is there
+    $server->stop;
+    ok wait_for(sub {
+        reason($http);
+        slurp($nginx->{log}) =~ /not asked until it is back/;
+    }, 20), 'nobody is asked any more';
+    my $from = -s $nginx->{log};
+    $server->start;
+    ok $t->wait_for_log(qr/WRONGPASS/, nginx => $nginx, from => $from,
+        timeout => 10), 'it is tried, and still wrong';
+
+    $t->write_file('mended.pass', $ConsentGate::Redis::USER{gate}, 0600);
+    ok $nginx->reload, 'a reload';
+    ok wait_for(sub { reason($http) eq 'missing' }, 2),
+        'is tried at once, not after five seconds';
+
+    $nginx->stop;
+};
+
+
 # What each rule is for, when it is not there: what fails, and what the line
 # says to grant, if it is not that rule. Redis does not say which command of a
 # script it was.

@@ -209,6 +209,9 @@ ngx_consent_node_create(ngx_consent_store_t *store, ngx_str_t *name,
     ngx_memcpy(node->name.data, name->data, name->len);
 
     node->breaker = ngx_consent_breaker_find(store->zone->sh, &node->name);
+
+    /* a reload may have mended what was given some time to be mended */
+    node->breaker->probe = 0;
     node->source = (uint8_t) (node->breaker - store->zone->sh->breakers);
 
     ngx_consent_conn_init(&node->conn, node,
