@@ -24,6 +24,8 @@ $t->nginx(<<'END');
         root %%ROOT%%;
         consent_override allow=$qa;
         consent_remember_eea 180d;
+        consent_ask_age on;
+        consent_age_page /age;
 
         location / { }
         location = /about { default_type text/html; }

@@ -146,12 +146,11 @@ cg_pretend_documents(cg_record_t *record, cg_pretend_e pretend,
         }
     }
 
-    if (pretend == CG_PRETEND_DECLINED) {
-        return;
+    if (pretend != CG_PRETEND_DECLINED) {
+        record->answered = (cg_purposes_t) ((1u << policies->npurposes) - 1);
+        record->granted = pretend == CG_PRETEND_REFUSED ? 0
+                                                        : record->answered;
     }
-
-    record->answered = (cg_purposes_t) ((1u << policies->npurposes) - 1);
-    record->granted = pretend == CG_PRETEND_REFUSED ? 0 : record->answered;
 
     if (pretend == CG_PRETEND_MINOR) {
         record->age_state = CG_AGE_MINOR;

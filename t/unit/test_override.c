@@ -431,11 +431,9 @@ what_is_pretended_is_decided(void **state)
         f.lookup = (uint8_t) cg_override_record(&o, &record, &p, NOON);
         assert_int_equal(f.lookup, rows[i].lookup);
 
-        /* no purpose is granted by who has not been asked */
+        /* who is new has told no age either */
 
-        s.ask_age = rows[i].lookup == CG_LOOKUP_FOUND
-                    && rows[i].reason != CG_REASON_OUTDATED
-                    && rows[i].reason != CG_REASON_DECLINED;
+        s.ask_age = rows[i].lookup == CG_LOOKUP_FOUND;
 
         cg_decide(&d, &f, &s, &p, NOON);
 
