@@ -250,6 +250,22 @@ subtest 'many at a time' => sub {
 };
 
 
+subtest 'limited by address' => sub {
+    my $limited = $site =~ s{(?=    server \{)}{<<'CONF'}er
+    map $uri $export_by { /consent/export $binary_remote_addr; }
+    limit_req_zone $export_by zone=exports:1m rate=6r/m;
+    limit_req zone=exports burst=2 nodelay;
+CONF
+        ;
+    ok $t->reload($limited), 'by the recipe of the documentation';
+    my $anna = account('anna');
+    is join(' ', map { $anna->get('/consent/export')->status } 1 .. 5),
+        '200 200 200 503 503', 'so many and no more';
+    is $anna->get('/consent/state')->status, 200, 'and nothing else is';
+    ok $t->reload($site), 'no more';
+};
+
+
 subtest 'a connection of its own' => sub {
     my $gina = account('gina');
     answer($gina);
