@@ -43,6 +43,11 @@ $t->nginx(<<'CONF');
             default_type text/html;
             alias %%ROOT%%/policy-update.html;
         }
+        location = /consent.css {
+            consent_gate off;
+            default_type text/css;
+            alias %%TOP%%/conf/pages/consent.css;
+        }
         location /consent/ { consent_api; }
     }
 CONF

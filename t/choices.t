@@ -52,6 +52,11 @@ $t->nginx(<<'CONF');
             ssi on; default_type text/html;
             alias %%TOP%%/conf/pages/age.html;
         }
+        location = /consent.css {
+            consent_gate off;
+            default_type text/css;
+            alias %%TOP%%/conf/pages/consent.css;
+        }
         location /consent/ { consent_api; }
     }
 CONF
@@ -330,6 +335,9 @@ for my $page ('/privacy-choices', '/age', '/policy-update') {
         is_deeply \@reached, \@all, 'all is reached by the keyboard';
         is $c->script('return getComputedStyle(document.activeElement)'
             . '.outlineStyle'), 'solid', 'and is seen to be';
+
+        is $c->script('return getComputedStyle(document.querySelector("main"))'
+            . '.maxWidth'), '672px', 'it has its look';
 
         for my $width (1200, 320) {
             $c->call('POST', "$c->{session}/goog/cdp/execute",
