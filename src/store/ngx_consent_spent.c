@@ -49,6 +49,7 @@ ngx_consent_store_spent(ngx_consent_store_t *store, ngx_consent_call_t *call,
 
     cmd->handler = ngx_consent_spent_reply;
     cmd->deadline = call->deadline;
+    cmd->repeat = 1;
 
     ngx_consent_command_send(cmd, call);
 
