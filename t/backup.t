@@ -6,6 +6,7 @@ use v5.36;
 use lib 't/lib';
 use File::Path qw(make_path remove_tree);
 use Test::More;
+use ConsentGate::Ctl;
 use ConsentGate::Flow;
 use ConsentGate::Test;
 
@@ -71,6 +72,7 @@ is_deeply [map { $_->{mac} } events($redis)], [map { $_->{mac} } @events],
     'and its event';
 is_deeply [map { $_->{link} } events($redis)], [link_chain(events($redis))],
     'the links hold';
+is(ConsentGate::Ctl->new($t)->run('verify')->code, 0, 'and consentctl agrees');
 ok wait_for(sub { $after->get('/')->header('Consent-Gate')
     =~ /record=absent/ }), 'what came after the backup is gone';
 is $t->http->get('/consent/state')->json->{documents}[0]{version}, 3,

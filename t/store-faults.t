@@ -82,6 +82,13 @@ my %FAULT = (
         HMGET => first({ raw => "*-1\r\n" }, \@GOOD)],
     'an error' => [$FAILED, qr/refused: "ERR no such thing"/,
         HMGET => first(error('ERR no such thing'), \@GOOD)],
+    'a slot of another node' => [$FAILED,
+        qr/refused: "MOVED 7 .*": set "topology cluster"/,
+        HMGET => first(error('MOVED 7 127.0.0.1:7001'), \@GOOD)],
+    'a permission that is not there' => [$FAILED,
+        qr/refused: "NOPERM .*": grant it: ACL SETUSER gate \+hmget/,
+        HMGET => first(error('NOPERM this user has no permissions to run the '
+            . "'hmget' command or its subcommand"), \@GOOD)],
     'the record of somebody else' => [$FAILED, qr/another subject's/,
         HMGET => first(['00000000', @GOOD[1 .. 8]], \@GOOD)],
     'a reply too many' => [$FOUND, qr/nobody has asked for/,
