@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+#include "cg_path.h"
 #include "cg_request.h"
 
 
@@ -252,6 +253,27 @@ fuzz_origin(const uint8_t *data, size_t size)
 }
 
 
+/* What has none of these bytes in its path means one thing. */
+
+static void
+fuzz_path(const uint8_t *data, size_t size)
+{
+    size_t    len;
+    cg_str_t  path = { size, data };
+
+    for (len = 0; len < size && data[len] != '?' && data[len] != '#'; len++) {
+        /* void */
+    }
+
+    require(cg_path_ambiguous(path)
+            == cg_path_ambiguous((cg_str_t) { len, data }));
+    require(!cg_path_ambiguous(path)
+            || memchr(data, '%', len) != NULL
+            || memchr(data, '\\', len) != NULL
+            || memchr(data, '.', len) != NULL);
+}
+
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -261,11 +283,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         fuzz_cookie,
         fuzz_locale,
         fuzz_form,
-        fuzz_origin
+        fuzz_origin,
+        fuzz_path
     };
 
     if (size > 0) {
-        targets[data[0] % 6](data + 1, size - 1);
+        targets[data[0] % 7](data + 1, size - 1);
     }
 
     return 0;

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "cg_link.h"
+#include "cg_receipt.h"
 #include "cg_token_internal.h"
 
 
@@ -45,6 +46,7 @@ fuzz_payload(cg_str_t s)
 {
     uint8_t           payload[CG_MAX_PAYLOAD];
     cg_link_t         link;
+    cg_receipt_t      receipt;
     cg_form_token_t   form;
     cg_gated_token_t  gated;
 
@@ -55,6 +57,11 @@ fuzz_payload(cg_str_t s)
 
     if (cg_gated_decode(&gated, s)) {
         require(cg_gated_encode(&gated, payload) == s.len);
+        require(cg_str_eq((cg_str_t) { s.len, payload }, s));
+    }
+
+    if (cg_receipt_decode(&receipt, s)) {
+        require(cg_receipt_encode(&receipt, payload) == s.len);
         require(cg_str_eq((cg_str_t) { s.len, payload }, s));
     }
 
