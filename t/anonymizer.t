@@ -133,6 +133,18 @@ subtest 'kinds of MaxMind' => sub {
     is kind(US => 6, '/off/'), '[]', 'a gate that is off names none';
 };
 
+subtest 'looked for where it matters' => sub {
+    my $known = sub ($uri) {
+        return ask(US => 5, $uri)->header('Consent-Gate')
+            =~ /anonymizer=(\S+?);/ ? $1 : 'nothing';
+    };
+
+    is $known->('/'), '-', 'not where it passes';
+    is $known->('/strict/'), 'vpn', 'but where it is gated';
+    is $known->('/named/'), '-', 'a variable asks for itself, later';
+    is $known->('/strict/not/'), '-', 'not where it passes within';
+};
+
 subtest 'a VPN exit inside of the EEA' => sub {
     is told(DE => 5, '/strict/'), '302 missing DE address',
         'is in Germany, by its address';
