@@ -303,6 +303,19 @@ subtest 'setting one and taking it back' => sub {
     is $browser->get('/', @TESTER)->status, 200, 'and is no more';
 };
 
+subtest 'what was answered before' => sub {
+    my $browser = $http->clone;
+    $browser->jar;
+    my @german = (@TESTER, 'X-Consent-Country' => 'DE');
+    my $state = $browser->get('/consent/state', @german)->json;
+    $browser->post('/consent/accept', [token => $state->{token},
+            document => $state->{missing}], @german);
+    is $browser->get('/', @german)->status, 200, 'counts for that tester';
+    is $browser->get('/qa?preview=1&country=DE&format=json', @TESTER)
+        ->json->{classes}{navigation}{reason}, 'missing',
+        'and not for one to come';
+};
+
 subtest 'a link' => sub {
     my $body = page('?preview=1&country=DE&ttl=1h&path=/index.html')->body;
     my ($link) = $body =~ m{<a href="([^"]+)"};

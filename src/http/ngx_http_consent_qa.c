@@ -101,8 +101,10 @@ ngx_http_consent_qa_override(ngx_http_request_t *r,
         return NGX_DECLINED;
     }
 
+    /* it would be another test subject than all before */
+
     preview = ngx_pcalloc(r->pool, sizeof(ngx_http_consent_override_t));
-    if (preview == NULL) {
+    if (preview == NULL || RAND_bytes(o.id, CG_OVERRIDE_ID) != 1) {
         return NGX_ERROR;
     }
 
