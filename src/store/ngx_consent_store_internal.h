@@ -232,7 +232,7 @@ struct ngx_consent_conn_s {
     ngx_log_t                log;
 
     ngx_consent_resolve_t   *resolve;    /* NULL: there was no need yet */
-    ngx_ssl_session_t       *session;    /* to resume; NULL: none */
+    void                    *session;    /* of TLS, to resume; NULL: none */
     ngx_str_t                note;       /* the last word about TLS */
     u_char                   note_buf[NGX_CONSENT_NOTE_LEN];
 
