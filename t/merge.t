@@ -365,6 +365,22 @@ subtest 'an answer after a login' => sub {
         'which is noticed though the two were seen together before';
 };
 
+subtest 'a first request with a body' => sub {
+    $redis->cmd('FLUSHALL');
+    my $browser = visitor_browser();
+    my $body = 'x' x 200_000;
+    my $r = $browser->post('/', $body, 'X-Account' => 'anna');
+    is $r->status, 405, 'passes the gate when the account has taken over';
+    is answers(account('anna')), $ALL, 'which it has';
+
+    $browser = visitor_browser();
+    my $page = show($browser);
+    $r = $browser->post('/consent/decline', { token => $page->{form_token} },
+        'X-Account' => 'bert');
+    is $r->status, 403, "a visitor's form is not the account's";
+    is answers(account('bert')), $ALL, 'which took over all the same';
+};
+
 subtest 'only where all is on' => sub {
     $redis->cmd('FLUSHALL');
     for my $case (['report', 'r', '/report/'], ['off', 'o', '/off/'],
