@@ -467,6 +467,12 @@ cg_granted(const cg_facts_t *f, const cg_record_t *record,
         return p->necessary;
     }
 
+    /* a child's consent is none (GDPR, art. 8(1)) */
+
+    if (record != NULL && record->age_state == CG_AGE_MINOR) {
+        return p->necessary;
+    }
+
     tcf = f->tcf;
 
     if (f->gpc) {

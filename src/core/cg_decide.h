@@ -234,7 +234,8 @@ uint8_t cg_min_age(const cg_facts_t *facts, const cg_ages_t *ages,
  * The purposes that count as granted: the necessary ones, those granted on
  * record, and those granted to a consent manager on which the record has no
  * answer and Global Privacy Control says nothing. A record that was not or
- * could not be read may hold a refusal: then no consent manager counts.
+ * could not be read may hold a refusal: then no consent manager counts. Who
+ * has said to be under age grants nothing.
  */
 cg_purposes_t cg_purposes_granted(const cg_facts_t *facts,
     const cg_policies_t *policies);

@@ -144,8 +144,8 @@ ngx_http_consent_purpose_state(ngx_http_consent_ctx_t *ctx,
     record = ngx_http_consent_answers(ctx);
 
     if (record && (record->answered >> n & 1)) {
-        return record->granted >> n & 1 ? cg_str("granted")
-                                        : cg_str("refused");
+        return ngx_http_consent_granted(ctx->request, ctx) & (1 << n)
+               ? cg_str("granted") : cg_str("refused");
     }
 
     if (ngx_http_consent_gpc(ctx) && (policies->gpc_deny >> n & 1)) {

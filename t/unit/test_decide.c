@@ -140,6 +140,10 @@ static const cg_record_t  seen_181 = { .eea_day = TODAY - 181 };
 static const cg_record_t  seen_ahead = { .eea_day = TODAY + 2 };
 static const cg_record_t  grants = { ACCEPTED, .granted = ANALYTICS,
                                      .answered = ANALYTICS };
+static const cg_record_t  minor_grants = { .granted = ANALYTICS,
+                                           .answered = ANALYTICS,
+                                           .age_state = CG_AGE_MINOR,
+                                           .age = 16 };
 static const cg_record_t  grants_new = { .granted = ANALYTICS,
                                          .answered = ANALYTICS };
 static const cg_record_t  grants_behind = { .accepted = { 20, 10, 30 },
@@ -404,6 +408,9 @@ static const row_t  rows[] = {
     { "outside, Global Privacy Control", { .country = US, .gpc = true },
       { .purposes = ANALYTICS | SUPPORT }, END(REFUSE, PURPOSE),
       OUT(ADDRESS), .refused = ANALYTICS },
+    { "outside, purpose granted by a child",
+      { .country = US, FOUND(minor_grants) }, { .purposes = ANALYTICS },
+      END(REFUSE, PURPOSE), OUT(ADDRESS), .refused = ANALYTICS },
     { "outside, Global Privacy Control, granted",
       { .country = US, .gpc = true, FOUND(grants) },
       { .purposes = ANALYTICS }, END(PASS, OUTSIDE), OUT(ADDRESS) },
@@ -960,6 +967,9 @@ test_what_counts_as_granted(void **state)
         { "refused, manager", { FOUND(refuses), .tcf = ANALYTICS }, SESSION },
         { "refused, manager of more",
           { FOUND(refuses), .tcf = ANALYTICS | SUPPORT }, SESSION | SUPPORT },
+        { "granted by a child", { FOUND(minor_grants) }, SESSION },
+        { "granted by a child, to a manager too",
+          { FOUND(minor_grants), .tcf = SUPPORT }, SESSION },
         { "granted, manager of another", { FOUND(grants), .tcf = SUPPORT },
           SESSION | ANALYTICS | SUPPORT },
         { "granted, manager silent", { FOUND(grants) },
