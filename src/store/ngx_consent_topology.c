@@ -379,14 +379,16 @@ ngx_consent_topology_error(ngx_consent_store_t *store,
         return ngx_consent_fault_reply(&asked->conn, kind, reply);
     }
 
+    if (ngx_consent_reply_error(reply, "NOPERM")) {
+        return ngx_consent_fault_reply(&asked->conn, NGX_CONSENT_FAULT_GRANT,
+                                       reply);
+    }
+
     text = reply->items[0].str;
     len = ngx_min(text.len, 80);
 
     if (store->slots == NULL) {
         advice = "is it a sentinel? Check \"server\" in \"consent_store\"";
-
-    } else if (ngx_consent_reply_error(reply, "NOPERM")) {
-        advice = "allow \"+cluster|slots\" to its user";
 
     } else {
         advice = "it is no node of a cluster: check \"topology\" in "
