@@ -183,6 +183,40 @@ subtest 'altered' => sub {
     is_deeply written, [], 'nothing is written';
 };
 
+subtest 'altered, for the other forms' => sub {
+    $redis->cmd('FLUSHALL');
+    my $anna = account('anna');
+    answer_as_script($anna);
+    my $before = $redis->hash(key_of(account => 'anna')->{record});
+    my $token = state_of($anna)->{token};
+    my ($kid, $text) = split /\./, $token;
+    my $raw = decode_base64url($text);
+
+    for my $what (qw(withdraw purposes residence age erase)) {
+        my %result;
+        my $try = sub ($bad) {
+            $result{ answer_as_script($anna, what => $what, documents => [],
+                state => { token => $bad }, purposes => ['analytics'],
+                residence => 'FR', age => 'yes')->status }++;
+        };
+
+        for my $bit (grep { $_ % 8 == $_ / 8 % 8 } 0 .. 8 * length($raw) - 1) {
+            my $bad = $raw;
+            vec($bad, $bit, 1) ^= 1;
+            $try->("$kid." . encode_base64url($bad));
+        }
+        $try->(substr $token, 0, $_) for 0 .. length($token) - 1;
+        is_deeply [keys %result], [403], "$what: a byte, or cut off anywhere";
+    }
+    is_deeply $redis->hash(key_of(account => 'anna')->{record}), $before,
+        'the record stands';
+    is scalar(events($redis)), 1, 'no event is added';
+    is answer_as_script($anna, what => 'residence', documents => [],
+        state => { token => $token }, residence => 'FR')->status, 200,
+        'the token as it was is good';
+    $redis->cmd('FLUSHALL');
+};
+
 subtest 'of another type' => sub {
     my $anna = account('anna');
     my ($kid, $text) = split /\./, state_of($anna)->{token};
