@@ -116,6 +116,18 @@ subtest 'who is younger' => sub {
 };
 
 
+subtest 'who is younger, by JSON' => sub {
+    my $bea = account('IT', 'bea');
+    is_deeply answer_as_script($bea, age => 'no')->json, { result => 'written',
+        rev => 1, age => 'minor:14' }, 'is told what is recorded';
+    is_deeply [grep { /^d/ } keys record_of('bea')->%*], [],
+        'which is the age and no more';
+    my $bob = account('IT', 'bob');
+    is_deeply answer_as_script($bob, age => 'yes')->json, { result =>
+        'written', rev => 1, age => 'ok:14' }, 'who is not is told so, too';
+};
+
+
 subtest 'a minor' => sub {
     my $carl = account('DE', 'carl');
     answer($carl, age => 'yes', purpose => 'analytics');
@@ -220,7 +232,7 @@ subtest 'what is no answer' => sub {
     is answer_as_script($hans, what => 'age', age => \1)->status, 400,
         'a boolean is malformed';
     is_deeply answer_as_script($hans, what => 'age', age => 'no')->json,
-        { result => 'written', rev => 1 }, 'no is';
+        { result => 'written', rev => 1, age => 'minor:16' }, 'no is';
     is answer_as_script($hans, what => 'age', age => 'no')->json->{result},
         'unchanged', 'once';
 

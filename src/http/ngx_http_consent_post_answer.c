@@ -141,13 +141,18 @@ ngx_http_consent_renew_cookies(ngx_http_request_t *r,
 }
 
 
-/* What is erased, what is not, and for how many seconds. */
+/*
+ * The age that was said: with "minor" it is all that was recorded. What is
+ * erased, what is not, and for how many seconds.
+ */
 
 static ngx_int_t
 ngx_http_consent_send_result(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx)
 {
     u_char     *p, *last;
+    size_t      n;
+    uint8_t     age[CG_MAX_AGE_TEXT];
     ngx_str_t   body;
 
     static const char  *results[] = { "written", "unchanged", "repeated" };
@@ -161,6 +166,12 @@ ngx_http_consent_send_result(ngx_http_request_t *r,
 
     p = ngx_slprintf(body.data, last, "{\"result\":\"%s\",\"rev\":%uD",
                      results[ctx->call.written], ctx->call.rev);
+
+    n = cg_age_text(ctx->change->write.age_state, ctx->change->write.age, age);
+
+    if (n) {
+        p = ngx_slprintf(p, last, ",\"age\":\"%*s\"", n, age);
+    }
 
     if (ctx->change->what == CG_EVENT_ERASE) {
         p = ngx_slprintf(p, last, ",\"erased\":[\"record\"],"
