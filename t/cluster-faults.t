@@ -153,7 +153,8 @@ subtest 'tables of slots that are none' => sub {
         [[\0, \16_384, ['127.0.0.1', \1]]], [[\0, \1, ['a b', \1]]],
         [[\0, \1, ['no.such.host', \1]]],
         { raw => "*1\r\n*3\r\n:0\r\n", close => 1 },
-        { raw => "*100000000\r\n" }, { raw => "*1\r\n" x 9 }, { raw => "x\r\n" },
+        { raw => "*100000000\r\n" }, { raw => "*1\r\n" x 9 },
+        { raw => "x\r\n" },
         {},
     );
 

@@ -263,10 +263,12 @@ subtest 'a topology that is not the one' => sub {
     my $single = $t->redis(port => $t->port('single'));
     my ($node) = $cluster->nodes;
 
-    for (['cluster', $single, qr/is a single server: check "server" and "topology"/],
-        ['single', $node, qr/is a node of a cluster: set "topology cluster"/],
-        ['sentinel consent', $node, qr/is a node of a cluster: set "topology cluster"/],
-        ['sentinel consent', $single, qr/is a single server: check "server" and "topology"/])
+    my $check = qr/is a single server: check "server" and "topology"/;
+    my $set   = qr/is a node of a cluster: set "topology cluster"/;
+
+    for (['cluster', $single, $check], ['single', $node, $set],
+        ['sentinel consent', $node, $set],
+        ['sentinel consent', $single, $check])
     {
         my ($topology, $server, $advice) = @$_;
         my $store = "topology $topology; server 127.0.0.1:" . $server->port;

@@ -11,7 +11,7 @@ static ngx_int_t ngx_consent_cluster_read(ngx_consent_store_t *store,
     uint8_t *slots);
 static ngx_int_t ngx_consent_cluster_malformed(ngx_consent_node_t *asked,
     const char *what);
-static ngx_uint_t ngx_consent_cluster_take(ngx_consent_store_t *store,
+static void ngx_consent_cluster_take(ngx_consent_store_t *store,
     const uint8_t *slots);
 static void ngx_consent_cluster_nodes(ngx_consent_store_t *store);
 static void ngx_consent_cluster_moved(ngx_consent_node_t *node);
@@ -27,25 +27,17 @@ ngx_int_t
 ngx_consent_cluster_apply(ngx_consent_store_t *store,
     ngx_consent_node_t *asked, const ngx_consent_reply_t *reply)
 {
-    uint8_t     slots[CG_SLOTS];
-    uint32_t    map;
-    ngx_uint_t  changed;
+    uint8_t  slots[CG_SLOTS];
 
     if (ngx_consent_cluster_read(store, asked, reply, slots) != NGX_OK) {
         /* nodes that were made for it go with the next one */
         return NGX_ERROR;
     }
 
-    changed = ngx_consent_cluster_take(store, slots);
-
+    ngx_consent_cluster_take(store, slots);
     ngx_consent_cluster_nodes(store);
 
-    map = ngx_consent_cluster_map(store);
-
-    if (store->topology.map != map || changed) {
-        store->topology.map = map;
-        store->zone->sh->map = map;
-    }
+    ngx_consent_topology_seen(store, ngx_consent_cluster_map(store));
 
     return NGX_OK;
 }
@@ -103,26 +95,24 @@ ngx_consent_cluster_malformed(ngx_consent_node_t *asked, const char *what)
 }
 
 
-static ngx_uint_t
+static void
 ngx_consent_cluster_take(ngx_consent_store_t *store, const uint8_t *slots)
 {
-    ngx_uint_t  slot, number, n;
+    ngx_uint_t  slot, number;
 
-    for (slot = 0, n = 0; slot < CG_SLOTS; slot++) {
+    for (slot = 0; slot < CG_SLOTS; slot++) {
         number = store->slots[slot];
 
-        if (slots[slot] != number) {
-            n++;
-
-            if (number != NGX_CONSENT_NO_NODE) {
-                store->nodes[number]->moved = 1;
-            }
-
-            store->slots[slot] = slots[slot];
+        if (slots[slot] == number) {
+            continue;
         }
-    }
 
-    return n;
+        if (number != NGX_CONSENT_NO_NODE) {
+            store->nodes[number]->moved = 1;
+        }
+
+        store->slots[slot] = slots[slot];
+    }
 }
 
 

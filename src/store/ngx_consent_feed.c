@@ -55,7 +55,7 @@ ngx_consent_feed_start(ngx_consent_node_t *node)
     sh = node->store->zone->sh;
 
     feed->node = node;
-    feed->sh = &sh->feeds[node->source];
+    feed->sh = &sh->feeds[node->breaker - sh->breakers];
     feed->new_until = ngx_current_msec + NGX_CONSENT_FEED_NEW;
     feed->retry_at = ngx_current_msec;
 

@@ -11,6 +11,8 @@ static ngx_int_t ngx_consent_lookup_ask(ngx_consent_conn_t *conn,
     ngx_consent_command_t *cmd);
 static ngx_int_t ngx_consent_lookup_reply(ngx_consent_command_t *cmd,
     const ngx_consent_reply_t *reply);
+static ngx_int_t ngx_consent_lookup_found(ngx_consent_command_t *cmd,
+    const cg_pseudonym_t *pseudonym, cg_record_e found);
 static ngx_int_t ngx_consent_lookup_values(const ngx_consent_reply_t *reply,
     ngx_uint_t n, cg_str_t *values);
 static ngx_int_t ngx_consent_lookup_error(ngx_consent_command_t *cmd,
@@ -181,7 +183,6 @@ ngx_consent_lookup_reply(ngx_consent_command_t *cmd,
 {
     cg_str_t                   values[CG_FIELD_DOCUMENTS + CG_MAX_DOCUMENTS
                                       + CG_MAX_PURPOSES];
-    cg_record_e                found;
     ngx_consent_call_t        *call;
     const cg_pseudonym_t      *pseudonym;
     ngx_consent_store_conf_t  *conf;
@@ -214,8 +215,21 @@ ngx_consent_lookup_reply(ngx_consent_command_t *cmd,
 
     pseudonym = ngx_consent_lookup_pseudonym(call);
 
-    found = cg_record_parse(&call->record, values, conf->ndocs,
-                            conf->npurposes, pseudonym->check);
+    return ngx_consent_lookup_found(cmd, pseudonym,
+                                    cg_record_parse(&call->record, values,
+                                                    conf->ndocs,
+                                                    conf->npurposes,
+                                                    pseudonym->check));
+}
+
+
+static ngx_int_t
+ngx_consent_lookup_found(ngx_consent_command_t *cmd,
+    const cg_pseudonym_t *pseudonym, cg_record_e found)
+{
+    ngx_consent_call_t  *call;
+
+    call = cmd->call;
 
     switch (found) {
 

@@ -212,7 +212,8 @@ ngx_consent_node_create(ngx_consent_store_t *store, ngx_str_t *name,
 
     /* a reload may have mended what was given some time to be mended */
     node->breaker->probe = 0;
-    node->source = (uint8_t) (node->breaker - store->zone->sh->breakers);
+    node->source = (uint8_t) (node->breaker - store->zone->sh->breakers
+                              + store->conf->sources);
 
     ngx_consent_conn_init(&node->conn, node,
                           store->slots ? &ngx_consent_member_role

@@ -122,6 +122,8 @@ typedef struct {
     ngx_str_t         fields;    /* RESP of HMGET's field names, made by init */
     ngx_uint_t        nfields;
     ngx_shm_zone_t   *zone;
+    uint8_t           sources;   /* where numbers of nodes begin: another store
+                                  * has others, while the old workers leave */
     ngx_log_t        *log;
 
     ngx_consent_feed_handler_t  *feed;    /* NULL: nobody but ourselves */

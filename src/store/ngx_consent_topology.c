@@ -28,8 +28,6 @@ static ngx_int_t ngx_consent_topology_sentinel(ngx_consent_store_t *store,
     ngx_consent_node_t *asked, const ngx_consent_reply_t *reply);
 static void ngx_consent_topology_switch(ngx_consent_store_t *store,
     ngx_consent_node_t *node);
-static void ngx_consent_topology_seen(ngx_consent_store_t *store,
-    uint32_t map);
 
 
 ngx_int_t
@@ -473,6 +471,8 @@ ngx_consent_topology_sentinel(ngx_consent_store_t *store,
         ngx_consent_topology_switch(store, node);
     }
 
+    ngx_consent_topology_seen(store, ngx_crc32_short(node->name.data,
+                                                     node->name.len));
     conn = &node->conn;
 
     if (conn->connection == NULL && !conn->retry) {
@@ -492,9 +492,6 @@ ngx_consent_topology_switch(ngx_consent_store_t *store,
     old = store->master;
     store->master = node;
 
-    ngx_consent_topology_seen(store, ngx_crc32_short(node->name.data,
-                                                     node->name.len));
-
     if (old) {
         ngx_log_error(NGX_LOG_NOTICE, store->log, 0,
                       "consent store: the master of \"%V\" is %V, was %V",
@@ -505,9 +502,7 @@ ngx_consent_topology_switch(ngx_consent_store_t *store,
 }
 
 
-/* The others shall ask too, if they do not know already. */
-
-static void
+void
 ngx_consent_topology_seen(ngx_consent_store_t *store, uint32_t map)
 {
     store->topology.map = map;

@@ -21,6 +21,7 @@ ngx_int_t
 ngx_consent_zone_add(ngx_conf_t *cf, ngx_consent_store_conf_t *conf,
     void *tag)
 {
+    uint32_t             hash;
     ngx_str_t            name;
     ngx_consent_zone_t  *zone;
 
@@ -32,8 +33,11 @@ ngx_consent_zone_add(ngx_conf_t *cf, ngx_consent_store_conf_t *conf,
         return NGX_ERROR;
     }
 
-    (void) ngx_sprintf(name.data, "consent_store:%08xD",
-                       ngx_consent_zone_hash(conf));
+    hash = ngx_consent_zone_hash(conf);
+
+    (void) ngx_sprintf(name.data, "consent_store:%08xD", hash);
+
+    conf->sources = (uint8_t) hash;
 
     conf->zone = ngx_shared_memory_add(cf, &name, NGX_CONSENT_ZONE_SIZE, tag);
     if (conf->zone == NULL) {
