@@ -12,9 +12,16 @@ my $t = ConsentGate::Test->new;
 put_record($t->redis, 'accepted', { map { ("d.$_" => 1) }
     qw(terms privacy cookies) });
 
+put_record($t->redis, 'french', { res => 'FR' });
+put_record($t->redis, 'american', { res => 'US', eea => int time / 86_400 });
+put_record($t->redis, 'traveller', { eea => int time / 86_400 - 3 });
+put_record($t->redis, 'refused', { 'p.ads' => 0, map { ("d.$_" => 1) }
+    qw(terms privacy cookies) });
+
 $t->page('index.html', 'home');
 $t->nginx(<<'END');
     %%CONSENT%%
+    consent_purpose ads;
     consent_subject $http_x_account;
     consent_gate on;
     %%REALIP%%
@@ -35,6 +42,19 @@ $t->nginx(<<'END');
         root %%ROOT%%;
 
         location / { consent_explain on; }
+        location /all/ {
+            consent_explain on;
+            consent_remember_eea 180d;
+            consent_unknown_country gate;
+            consent_anonymizer gate;
+            consent_exempt $http_x_free;
+            alias %%ROOT%%/;
+        }
+        location /ads/ {
+            consent_explain on;
+            consent_require_purpose ads;
+            alias %%ROOT%%/;
+        }
         location /no/ { alias %%ROOT%%/; }
         location /off/ { consent_explain off; alias %%ROOT%%/; }
         location /secret/ { consent_explain $secret; alias %%ROOT%%/; }
@@ -108,6 +128,32 @@ subtest 'all of it' => sub {
     is whole('DE', '/report/', @HTML), 'page; reason=missing; country=DE;'
         . ' source=address; class=navigation; gate=report; record=none' . rest('documents', 'address'),
         'a gate that reports';
+};
+
+subtest 'what decided, and by which evidence' => sub {
+    my $why = sub ($country, $uri, @headers) {
+        return join ' ', told($country, $uri, @HTML, @headers)
+            =~ /reason=(\w+); .* source=(\w+); .* step=([\w-]+); evidence=(\w+)/;
+    };
+
+    is $why->('DE', '/all/', 'X-Free' => 1), 'exempt address free address',
+        'exempt';
+    is $why->('US', '/all/', 'X-Account' => 'french'),
+        'missing residence documents residence', 'lives inside';
+    is $why->('US', '/all/', 'X-Account' => 'traveller'),
+        'missing history documents history', 'was inside';
+    is $why->('US', '/all/', 'X-Account' => 'american'),
+        'outside address place residence', 'lives outside, and was inside';
+    is $why->('none', '/all/'), 'missing unknown documents unknown',
+        'unknown';
+    is $why->('T1', '/all/'), 'missing anonymizer documents anonymizer',
+        'Tor';
+    is $why->('DE', '/ads/', 'X-Account' => 'refused'),
+        'purpose address purposes address', 'a purpose';
+    is $why->('US', '/ads/', 'X-Account' => 'refused'),
+        'purpose address purposes address', 'outside, too';
+    is $why->('DE', '/', 'Sec-Fetch-Mode' => 'no-cors', 'Sec-Fetch-Dest' =>
+        'image'), 'accepted address subresource address', 'an image';
 };
 
 subtest 'the class, also where it does not matter' => sub {

@@ -216,6 +216,10 @@ subtest 'the trace' => sub {
     $j = json('', '/qa');
     is $j->{place}{from}, 'database', 'nothing overridden: the database';
     is $j->{override}, '', 'and no override';
+    is $http->clone(port => $t->port('browser'))->get('/qa?format=json',
+        Host => 'germany.test', Cookie => 'consent-override='
+            . override_token(history => 0))->json->{place}{from}, 'variable',
+        'a variable';
     $j = json('country=DE&record=outdated');
     is $j->{record}{from}, 'override', 'a pretended record';
     is_deeply [map { "$_->{name} $_->{enforced} $_->{accepted}" }
