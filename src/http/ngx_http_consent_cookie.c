@@ -343,6 +343,16 @@ ngx_http_consent_read_other(ngx_http_request_t *r,
 {
     ngx_str_t  name;
 
+    /* most who come for the first time: not even a name is made */
+
+#if (nginx_version >= 1023000)
+    if (r->headers_in.cookie == NULL) {
+#else
+    if (r->headers_in.cookies.nelts == 0) {
+#endif
+        return NGX_DECLINED;
+    }
+
     if (ngx_http_consent_other_name(r, suffix, &name) != NGX_OK) {
         return NGX_ERROR;
     }
