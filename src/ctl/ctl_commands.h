@@ -37,4 +37,7 @@ ctl_exit_e ctl_events_export(ctl_t *ctl, int argc, char **argv);
 extern const ctl_option_t  ctl_events_trim_options[];
 ctl_exit_e ctl_events_trim(ctl_t *ctl, int argc, char **argv);
 
+extern const ctl_option_t  ctl_override_options[];
+ctl_exit_e ctl_override(ctl_t *ctl, int argc, char **argv);
+
 #endif /* CTL_COMMANDS_H */

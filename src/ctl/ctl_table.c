@@ -115,6 +115,17 @@ const ctl_command_t  ctl_commands[] = {
       "             --url https://example.com/consent/link < list > mailing",
       ctl_link_options, ctl_link },
 
+    { "override", "",
+      "a token for testers",
+      "Makes a token that lets whoever holds it be taken for somebody else, "
+      "where consent_override says `signed`: in the header X-Consent-Override, "
+      "or with --url as a link. It needs the file of keys and the realm, and "
+      "no Redis.\n\n"
+      "  consentctl override --country DE --ttl 1h\n"
+      "  consentctl override --country US --anonymizer vpn --label anna \\\n"
+      "             --record outdated --url https://test.example.com/",
+      ctl_override_options, ctl_override },
+
     { "help", "[COMMAND]",
       "this, or all about a command",
       "  consentctl help policy publish",
