@@ -67,11 +67,12 @@ subtest 'a master is killed' => sub {
     my ($master) = $cluster->masters;
     my ($replica) = $cluster->replicas($master);
 
-    my $seen = $load->during(3, sub { $master->stop('KILL') },
+    my $died;
+    my $seen = $load->during(3, sub { $died = time; $master->stop('KILL') },
         sub { $replica->cmd('ROLE')->[0] ne 'master' });
 
     is $replica->cmd('ROLE')->[0], 'master', 'its replica has taken over';
-    $load->check($seen);
+    $load->check($seen, $died);
     cmp_ok $load->window($seen), '<', 15, 'the store was away for seconds';
     ok settled, 'nginx knows the new master';
 
@@ -79,6 +80,26 @@ subtest 'a master is killed' => sub {
     $cluster->wait_ok;
     $load->check($load->during(1, sub { }));
     ok settled, 'the old one is a replica, and left alone';
+};
+
+
+subtest 'a master falls silent' => sub {
+    my ($master) = grep { $cluster->replicas($_) } $cluster->masters;
+    my ($replica) = $cluster->replicas($master);
+    local $cluster->{nodes} = [grep { $_ != $master } $cluster->nodes];
+
+    my $died;
+    my $seen = $load->during(3, sub { $died = time; $master->freeze },
+        sub { $replica->cmd('ROLE')->[0] ne 'master' });
+
+    is $replica->cmd('ROLE')->[0], 'master', 'its replica has taken over';
+    $load->check($seen, $died);
+    cmp_ok $seen->{ok}, '>', $seen->{down} / 4, 'others were served';
+    cmp_ok $load->window($seen), '<', 15, 'it was away for seconds';
+
+    # what it was sent in the meantime it does now, and then it follows
+    $master->thaw;
+    $load->check($load->during(2, sub { }));
 };
 
 

@@ -73,18 +73,37 @@ subtest 'a planned failover' => sub {
 subtest 'the master is killed' => sub {
     my $old = $group->master;
 
-    my $seen = $load->during(3, sub { $old->stop('KILL') },
+    my $died;
+    my $seen = $load->during(3, sub { $died = time; $old->stop('KILL') },
         sub { $group->master == $old });
 
     isnt $group->master, $old, 'there is another master';
     remember;
-    $load->check($seen);
+    $load->check($seen, $died);
     cmp_ok $load->window($seen), '<', 15, 'the store was away for seconds';
 
     # it comes back, and is made a replica
     $old->start;
     $group->wait_ok;
     $load->check($load->during(1, sub { }));
+};
+
+
+subtest 'the master falls silent' => sub {
+    my $old = $group->master;
+
+    my $died;
+    my $seen = $load->during(3, sub { $died = time; $old->freeze },
+        sub { $group->master == $old });
+
+    isnt $group->master, $old, 'there is another master';
+    remember;
+    $load->check($seen, $died);
+    cmp_ok $load->window($seen), '<', 15, 'the store was away for seconds';
+
+    $old->thaw;
+    $load->check($load->during(2, sub { }));
+    $group->wait_ok;
 };
 
 

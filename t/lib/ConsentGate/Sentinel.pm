@@ -106,22 +106,27 @@ sub start_sentinel ($self, $n, $master) {
 }
 
 
-# Each sentinel knows the others and the replicas, which are in touch.
+# Each sentinel knows the others and the replicas; these follow the master that
+# they name, and are in touch.
 sub wait_ok ($self) {
     return wait_for(sub {
-        my @up = $self->up;
+        my @up       = $self->up;
         my @watchers = grep { $_->pid } $self->watchers;
+        my $master   = $self->master or return;
+        my $port     = $master->public_port;
 
         @watchers == grep {
             my %known = $self->about($_);
             $known{'num-other-sentinels'} == @watchers - 1
                 && $known{'num-slaves'} >= @up - 1
+                && $known{port} == $port && $known{flags} eq 'master'
         } @watchers
-            and @up == grep {
-                $_->cmd('INFO', 'replication')
-                    =~ /^role:master|^master_link_status:up/m
+            and @up == 1 + grep {
+                my $role = $_->cmd('ROLE');
+                $role->[0] eq 'slave' && $role->[2] == $port
+                    && $role->[3] eq 'connected'
             } @up;
-    }, 30) // croak 'the sentinels do not find each other';
+    }, 40) // croak 'the sentinels do not find each other';
 }
 
 
