@@ -268,6 +268,30 @@ subtest 'log messages exist' => sub {
 };
 
 
+subtest 'files that are named' => sub {
+    for my $file ('README.md', map { s{^\Q$top\E/}{}r } glob "$top/docs/*.md") {
+        my %named = map { $_ => 1 } slurp($file)
+            =~ m{`((?:src|conf|docs|t|man)/[\w./-]*\w\.\w+)`}g;
+
+        ok(-e "$top/$_", "$file: $_") for sort keys %named;
+    }
+};
+
+
+subtest 'commands that are named' => sub {
+    my @real = slurp('src/ctl/ctl_table.c') =~ /^    \{ "([a-z][a-z ]*)", "/mg;
+
+    for my $file (qw(docs/gdpr.md docs/apps.md)) {
+        my %named = map { $_ => 1 }
+            slurp($file) =~ /`consentctl ([a-z]+(?: [a-z]+)?)/g;
+
+        for my $command (sort keys %named) {
+            ok((grep { $_ eq $command } @real), "$file: $command");
+        }
+    }
+};
+
+
 subtest 'links' => sub {
     my @files = ('README.md', map { s{^\Q$top\E/}{}r } glob "$top/docs/*.md");
 
