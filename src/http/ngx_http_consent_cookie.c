@@ -15,10 +15,6 @@
 
 static ngx_str_t ngx_http_consent_cookie_name(ngx_http_request_t *r,
     ngx_http_consent_srv_conf_t *scf);
-static ngx_str_t ngx_http_consent_real_name(ngx_http_request_t *r,
-    ngx_http_consent_srv_conf_t *scf);
-static ngx_int_t ngx_http_consent_suffixed(ngx_http_request_t *r,
-    ngx_str_t base, const char *suffix, ngx_str_t *name);
 static ngx_uint_t ngx_http_consent_open_visitor(ngx_http_consent_ctx_t *ctx,
     cg_str_t value);
 static ngx_uint_t ngx_http_consent_open_gated(ngx_http_consent_ctx_t *ctx,
@@ -29,8 +25,6 @@ static ngx_int_t ngx_http_consent_other_name(ngx_http_request_t *r,
     const char *suffix, ngx_str_t *name);
 static ngx_int_t ngx_http_consent_drop_gated(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
-static ngx_int_t ngx_http_consent_set_cookie(ngx_http_request_t *r,
-    ngx_str_t *name, ngx_str_t *value, time_t max_age);
 static ngx_int_t ngx_http_consent_random_visitor(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
 static ngx_int_t ngx_http_consent_send_visitor(ngx_http_request_t *r,
@@ -73,7 +67,7 @@ ngx_http_consent_cookie_name(ngx_http_request_t *r,
  * over TLS (RFC 6265bis, 4.1.3): nobody plants one from a sibling domain.
  */
 
-static ngx_str_t
+ngx_str_t
 ngx_http_consent_real_name(ngx_http_request_t *r,
     ngx_http_consent_srv_conf_t *scf)
 {
@@ -262,7 +256,7 @@ ngx_http_consent_other_name(ngx_http_request_t *r, const char *suffix,
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_consent_suffixed(ngx_http_request_t *r, ngx_str_t base,
     const char *suffix, ngx_str_t *name)
 {
@@ -279,60 +273,6 @@ ngx_http_consent_suffixed(ngx_http_request_t *r, ngx_str_t base,
     ngx_memcpy(ngx_cpymem(name->data, base.data, base.len), suffix, len);
 
     return NGX_OK;
-}
-
-
-ngx_int_t
-ngx_http_consent_test_cookie(ngx_http_request_t *r, ngx_str_t *name)
-{
-    ngx_http_consent_srv_conf_t  *scf;
-
-    scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
-
-    return ngx_http_consent_suffixed(r, ngx_http_consent_real_name(r, scf),
-                                     "-test", name);
-}
-
-
-/* That of the browser, whoever it is taken for. */
-
-ngx_int_t
-ngx_http_consent_send_override(ngx_http_request_t *r, ngx_str_t *token,
-    int64_t expires)
-{
-    ngx_str_t                     name, cache;
-    ngx_http_consent_srv_conf_t  *scf;
-
-    scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
-
-    if (ngx_http_consent_suffixed(r, ngx_http_consent_real_name(r, scf),
-                                  ngx_http_consent_override_suffix, &name)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    /* what the browser has kept is of somebody else */
-
-    ngx_str_set(&cache, "\"cache\"");
-
-    if (ngx_http_consent_add_header(r, "Clear-Site-Data", &cache) == NULL) {
-        return NGX_ERROR;
-    }
-
-    return ngx_http_consent_set_cookie(r, &name, token,
-                                       ngx_max(expires - ngx_time(), 0));
-}
-
-
-ngx_int_t
-ngx_http_consent_clear_override(ngx_http_request_t *r)
-{
-    ngx_str_t  empty;
-
-    ngx_str_null(&empty);
-
-    return ngx_http_consent_send_override(r, &empty, 0);
 }
 
 
@@ -392,7 +332,7 @@ ngx_http_consent_read_gated(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_consent_set_cookie(ngx_http_request_t *r, ngx_str_t *name,
     ngx_str_t *value, time_t max_age)
 {

@@ -28,6 +28,8 @@ static ngx_int_t ngx_http_consent_ask(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_http_consent_need_e need);
 static ngx_int_t ngx_http_consent_conclude(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_http_consent_loc_conf_t *lcf);
+static ngx_int_t ngx_http_consent_complete(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
 static void ngx_http_consent_suppose(ngx_http_consent_ctx_t *ctx,
     ngx_http_consent_main_conf_t *mcf, ngx_http_consent_loc_conf_t *lcf);
 static ngx_int_t ngx_http_consent_show_page(ngx_http_request_t *r,
@@ -410,18 +412,7 @@ ngx_http_consent_conclude(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
 
     facts = &ctx->facts;
 
-    if (ctx->began) {
-        ctx->record_us = ngx_http_consent_clock() - ctx->began;
-        ctx->began = 0;
-    }
-
-    if (ctx->override && ctx->override->pretends) {
-        ngx_http_consent_pretend(ctx);
-    }
-
-    if (facts->lookup == CG_LOOKUP_FAILED
-        && ngx_http_consent_read_receipt(r, ctx) != NGX_OK)
-    {
+    if (ngx_http_consent_complete(r, ctx) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -471,6 +462,25 @@ ngx_http_consent_conclude(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
     }
 
     return ngx_http_consent_answer(r, ctx, action);
+}
+
+
+/* What stands in for a record: what is pretended, or a receipt. */
+
+static ngx_int_t
+ngx_http_consent_complete(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
+{
+    if (ctx->began) {
+        ctx->record_us = ngx_http_consent_clock() - ctx->began;
+        ctx->began = 0;
+    }
+
+    if (ctx->override && ctx->override->pretends) {
+        ngx_http_consent_pretend(ctx);
+    }
+
+    return ctx->facts.lookup == CG_LOOKUP_FAILED
+           ? ngx_http_consent_read_receipt(r, ctx) : NGX_OK;
 }
 
 

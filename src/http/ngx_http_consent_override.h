@@ -61,6 +61,19 @@ void ngx_http_consent_override_text(ngx_http_consent_ctx_t *ctx,
 /* Whether the client is taken to come over TLS. */
 ngx_uint_t ngx_http_consent_secure(ngx_http_request_t *r,
     ngx_http_consent_srv_conf_t *scf);
+/* The name of the visitor cookie of who is no tester. */
+ngx_str_t ngx_http_consent_real_name(ngx_http_request_t *r,
+    ngx_http_consent_srv_conf_t *scf);
+/* A name with a suffix, in the pool of r. */
+ngx_int_t ngx_http_consent_suffixed(ngx_http_request_t *r, ngx_str_t base,
+    const char *suffix, ngx_str_t *name);
+/* Adds Set-Cookie; `max_age` in seconds, -1: for the session. */
+ngx_int_t ngx_http_consent_set_cookie(ngx_http_request_t *r, ngx_str_t *name,
+    ngx_str_t *value, time_t max_age);
+
+
+/* ngx_http_consent_override_cookie.c */
+
 /* The name of the visitor cookie of testers, in the pool of r. */
 ngx_int_t ngx_http_consent_test_cookie(ngx_http_request_t *r,
     ngx_str_t *name);
