@@ -4,12 +4,11 @@ use v5.36;
 # any address, and once. Everything else about it is a clear page and no change.
 
 use lib 't/lib';
-use MIME::Base64 qw(encode_base64);
+use IO::Socket::INET;
 use Test::More;
 use ConsentGate::Ctl;
 use ConsentGate::Flow;
 use ConsentGate::Link;
-use ConsentGate::Record qw(put_record);
 use ConsentGate::Test;
 
 my $t = ConsentGate::Test->new;
@@ -379,6 +378,29 @@ subtest 'Redis is away' => sub {
     ok wait_for(sub { show($browser)->{link} eq '1'
         && answer($browser)->status == 303 }, 10), 'and it goes on later';
     is record_of('anna')->{'d.terms'}, $version, 'nothing is lost';
+};
+
+subtest 'who does not wait for the answer' => sub {
+    anew;
+    my $token = mint('anna');
+
+    $redis->freeze;
+    for (1 .. 20) {
+        my $client = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
+            PeerPort => $t->port) or die "connect: $!";
+        print $client "GET /consent/link?t=$token HTTP/1.1\r\n",
+            "Host: localhost\r\n\r\n";
+        close $client;
+    }
+    my $left = wait_for(sub {
+        20 == (() = $t->access_log =~ m{/consent/link\S+ HTTP/1\.1" 499 }g);
+    });
+    $redis->thaw;
+
+    ok $left, 'is gone';
+    ok wait_for(sub { problem_of($t->browser('DE'), $token) eq '' }, 10),
+        'the next one is answered';
+    is_deeply stored, [], 'nothing is written';
 };
 
 subtest 'erased in between' => sub {
