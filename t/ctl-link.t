@@ -101,7 +101,8 @@ subtest 'it knows the record' => sub {
 };
 
 subtest 'many' => sub {
-    my $lines = $ctl->run(qw(link --url), $URL, \"anna\n\nbert\r\nc,d\n\"e\"\n");
+    my $lines = $ctl->run(qw(link --url), $URL,
+        \qq{anna\n\nbert\r\nc,d\n"e"\n});
     is $lines->code, 0, 'a line each';
     my ($head, @rows) = split /\n/, $lines->out;
     is $head, 'subject,link,expires', 'CSV';

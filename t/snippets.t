@@ -47,9 +47,7 @@ sub signals (@who) {
         push @statuses, $r->status;
     }
 
-    my $file = $t->write_file('browser.js', <<'JS' . join "\n", @scripts, <<'END');
-var window = globalThis;
-JS
+    my $code = join "\n", 'var window = globalThis;', @scripts, <<'END';
 const state = {};
 for (const [command, what, values] of dataLayer) {
   if (command === 'consent' && (what === 'update' || !state.seen)) {
@@ -59,6 +57,7 @@ for (const [command, what, values] of dataLayer) {
 delete state.seen;
 console.log(JSON.stringify(state));
 END
+    my $file = $t->write_file('browser.js', $code);
     my $json = `node '$file'`;
     my $state = JSON::PP->new->decode($json);
 

@@ -75,7 +75,7 @@ typedef struct {
     bool             other_texts;        /* not the framework's own */
     bool             no_purpose_one;     /* purpose 1 was not disclosed */
     uint8_t          publisher_country[2];
-    uint16_t         features;           /* special ones, opted in: bit 0 is 1 */
+    uint16_t         features;           /* special ones, opted in */
     cg_tcf_set_t     consents;
     cg_tcf_set_t     interests;
 

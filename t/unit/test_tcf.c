@@ -20,7 +20,7 @@
  * 2025-10-21: the core alone, vendors 1 and 3 as a field of bits.
  */
 
-#define CORE   "CQuPXIAQuPXIAAfAHAENCxFgAIMAAAAAAAAAF5wAwABwAUABkBeYAAAAhwAEAAY"  \
+#define CORE   "CQuPXIAQuPXIAAfAHAENCxFgAIMAAAAAAAAAF5wAwABwAUABkBeYAAAAhwAEAAY" \
                "kACAvMAAA"
 #define TOLD   ".IF5wA4ABgAJABQAGQF5g"
 #define OWN    ".cEAAAAAAAAAA"
