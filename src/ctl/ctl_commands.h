@@ -22,6 +22,15 @@ ctl_exit_e ctl_policy_publish(ctl_t *ctl, int argc, char **argv);
 extern const ctl_option_t  ctl_policy_schedule_options[];
 ctl_exit_e ctl_policy_schedule(ctl_t *ctl, int argc, char **argv);
 
+extern const ctl_option_t  ctl_subject_options[];
+ctl_exit_e ctl_subject_show(ctl_t *ctl, int argc, char **argv);
+
+extern const ctl_option_t  ctl_subject_erase_options[];
+ctl_exit_e ctl_subject_erase(ctl_t *ctl, int argc, char **argv);
+
+extern const ctl_option_t  ctl_subject_residence_options[];
+ctl_exit_e ctl_subject_residence(ctl_t *ctl, int argc, char **argv);
+
 extern const ctl_option_t  ctl_pending_options[];
 ctl_exit_e ctl_pending(ctl_t *ctl, int argc, char **argv);
 

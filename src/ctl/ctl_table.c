@@ -48,6 +48,30 @@ const ctl_command_t  ctl_commands[] = {
       "      --effective 2026-03-01 --file terms.html",
       ctl_policy_schedule_options, ctl_policy_schedule },
 
+    { "subject show", "",
+      "what is on record about somebody",
+      "Shows the record of an account, of a visitor, or of a pseudonym: its "
+      "fields as they are in Redis, and how long it is kept.\n\n"
+      "  consentctl subject show --subject anna\n"
+      "  consentctl subject show --pseudonym CjRtZ0aXk1mN3pQyT7vWbg --json",
+      ctl_subject_options, ctl_subject_show },
+
+    { "subject erase", "",
+      "erase somebody's record",
+      "Erases the record as the visitor's own request would: an event says so, "
+      "and what remains for two hours brings nothing back. Events are kept as "
+      "proof until they are trimmed; the answer says how many and how long.\n\n"
+      "  consentctl subject erase --subject anna",
+      ctl_subject_erase_options, ctl_subject_erase },
+
+    { "subject residence", "",
+      "correct where somebody lives",
+      "Declares a country of residence, or takes the declaration back, with an "
+      "event that says so. Who has no record gets none.\n\n"
+      "  consentctl subject residence --subject anna --country NO\n"
+      "  consentctl subject residence --subject anna --clear",
+      ctl_subject_residence_options, ctl_subject_residence },
+
     { "pending", "",
       "who has not accepted what is in force",
       "Reads a list of accounts on standard input and prints those who have "

@@ -1,0 +1,305 @@
+/*
+ * Copyright (c) 2026 Consent Gate contributors
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+
+#include <stdlib.h>
+
+#include "ctl_commands.h"
+#include "ctl_record.h"
+
+
+/* Seconds: as NGX_HTTP_CONSENT_TOMBSTONE_TTL, for as long as forms live. */
+#define CTL_TOMBSTONE_TTL  7800
+
+
+static json_t *ctl_subject_json(ctl_t *ctl, const ctl_record_t *record);
+static void ctl_subject_say(ctl_t *ctl, const ctl_record_t *record);
+static ctl_exit_e ctl_subject_erased(ctl_t *ctl, const ctl_record_t *record,
+    const ctl_written_t *written);
+static ctl_exit_e ctl_subject_country(ctl_t *ctl, ctl_change_t *change,
+    uint8_t code[2]);
+
+
+const ctl_option_t  ctl_subject_options[] = {
+
+    CTL_WHO_OPTIONS,
+
+    { NULL, NULL, NULL }
+};
+
+
+const ctl_option_t  ctl_subject_erase_options[] = {
+
+    CTL_WHO_OPTIONS,
+
+    { "yes", NULL,
+      "do not ask" },
+
+    { NULL, NULL, NULL }
+};
+
+
+const ctl_option_t  ctl_subject_residence_options[] = {
+
+    CTL_WHO_OPTIONS,
+
+    { "country", "CC",
+      "where the subject lives: two letters" },
+
+    { "clear", NULL,
+      "nothing is declared any more" },
+
+    { NULL, NULL, NULL }
+};
+
+
+ctl_exit_e
+ctl_subject_show(ctl_t *ctl, int argc, char **argv)
+{
+    ctl_exit_e    rc;
+    ctl_record_t  record;
+
+    (void) argv;
+
+    if (argc > 0) {
+        return ctl_fail(ctl, CTL_USAGE, "subject show takes options only");
+    }
+
+    rc = ctl_record_find(ctl, &record);
+
+    if (rc == CTL_OK) {
+        ctl_subject_say(ctl, &record);
+        rc = ctl_put(ctl, ctl_subject_json(ctl, &record));
+    }
+
+    if (rc == CTL_OK && record.foreign) {
+        rc = CTL_FOUND;
+    }
+
+    ctl_record_free(&record);
+
+    return rc;
+}
+
+
+ctl_exit_e
+ctl_subject_erase(ctl_t *ctl, int argc, char **argv)
+{
+    ctl_exit_e      rc;
+    ctl_record_t    record;
+    ctl_change_t    change;
+    ctl_written_t   written;
+
+    (void) argv;
+
+    if (argc > 0) {
+        return ctl_fail(ctl, CTL_USAGE, "subject erase takes options only");
+    }
+
+    memset(&change, 0, sizeof(change));
+    change.what = "erase";
+    change.event = CG_EVENT_ERASE;
+    change.ttl = CTL_TOMBSTONE_TTL;
+
+    rc = ctl_record_find(ctl, &record);
+
+    if (rc == CTL_OK) {
+        ctl_subject_say(ctl, &record);
+        rc = ctl_confirm(ctl, "Erase this record?");
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_record_write(ctl, &record, &change, &written);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_subject_erased(ctl, &record, &written);
+    }
+
+    ctl_record_free(&record);
+
+    return rc;
+}
+
+
+ctl_exit_e
+ctl_subject_residence(ctl_t *ctl, int argc, char **argv)
+{
+    uint8_t         code[2];
+    ctl_exit_e      rc;
+    ctl_record_t    record;
+    ctl_change_t    change;
+    ctl_written_t   written;
+
+    (void) argv;
+
+    if (argc > 0) {
+        return ctl_fail(ctl, CTL_USAGE, "subject residence takes options "
+                        "only");
+    }
+
+    memset(&change, 0, sizeof(change));
+    change.what = "set";
+    change.event = CG_EVENT_RESIDENCE;
+    change.ttl = ctl_setting_span(ctl, CTL_RETENTION);
+
+    rc = ctl_subject_country(ctl, &change, code);
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    rc = ctl_record_find(ctl, &record);
+
+    if (rc == CTL_OK) {
+        rc = ctl_record_write(ctl, &record, &change, &written);
+    }
+
+    if (rc == CTL_OK) {
+        ctl_say(ctl, "%s: residence %.*s", written.result,
+                change.value.len > 0 ? 2 : 4,
+                change.value.len > 0 ? (const char *) code : "none");
+        rc = ctl_put(ctl, json_pack("{s:s, s:I, s:o}",
+                                    "result", written.result,
+                                    "rev", (json_int_t) written.rev,
+                                    "residence",
+                                    change.value.len > 0
+                                    ? json_stringn((const char *) code, 2)
+                                    : json_null()));
+    }
+
+    ctl_record_free(&record);
+
+    return rc;
+}
+
+
+/* One that has no record gets none here: nobody asked the subject. */
+
+static ctl_exit_e
+ctl_subject_country(ctl_t *ctl, ctl_change_t *change, uint8_t code[2])
+{
+    cg_cc_t      cc;
+    const char  *country;
+
+    country = ctl_option(ctl, "country");
+
+    if ((country != NULL) == (ctl_option(ctl, "clear") != NULL)) {
+        return ctl_fail(ctl, CTL_USAGE, "give --country or --clear");
+    }
+
+    change->field = "res";
+
+    if (country == NULL) {
+        return CTL_OK;
+    }
+
+    cc = cg_country_setting((cg_str_t) { strlen(country),
+                                         (const uint8_t *) country });
+
+    if (cc == CG_CC_UNKNOWN || cc >= CG_CC_ANONYMIZER || cc == cg_cc("EU")
+        || cc == cg_cc("AP"))
+    {
+        return ctl_fail(ctl, CTL_USAGE, "--country: \"%s\" is no country",
+                        country);
+    }
+
+    change->residence = cc;
+    change->value = (cg_str_t) { cg_country_code(cc, code), code };
+
+    return CTL_OK;
+}
+
+
+/* What is kept, and for how long, so that it can be told to the subject. */
+
+static ctl_exit_e
+ctl_subject_erased(ctl_t *ctl, const ctl_record_t *record,
+    const ctl_written_t *written)
+{
+    char                  until[32];
+    size_t                n;
+    ctl_exit_e            rc;
+    ctl_bucket_t          b;
+    const ctl_event_t   **events;
+
+    rc = ctl_record_events(ctl, record, &b, &events, &n);
+    free(events);
+    ctl_bucket_free(&b);
+
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    ctl_time_text(time(NULL) + ctl_setting_span(ctl, CTL_PROOF), until);
+
+    ctl_say(ctl, "%s: the record is erased; %zu events are kept as proof, under "
+            "the pseudonym, the last one until %s", written->result, n, until);
+
+    return ctl_put(ctl, json_pack("{s:s, s:I, s:[s], s:[s], s:I, s:I}",
+                                  "result", written->result,
+                                  "rev", (json_int_t) written->rev,
+                                  "erased", "record", "kept", "events",
+                                  "events", (json_int_t) n,
+                                  "kept_for", (json_int_t)
+                                  ctl_setting_span(ctl, CTL_PROOF)));
+}
+
+
+static json_t *
+ctl_subject_json(ctl_t *ctl, const ctl_record_t *record)
+{
+    size_t   i, len;
+    json_t  *fields;
+    uint8_t  key[CG_MAX_KEY];
+
+    fields = json_object();
+
+    for (i = 0; i + 1 < record->hash->elements; i += 2) {
+        json_object_set_new(fields, record->hash->element[i]->str,
+                            ctl_json_str(ctl_reply_str(
+                                record->hash->element[i + 1])));
+    }
+
+    len = ctl_key_record(ctl, record->at, key);
+
+    return json_pack("{s:o, s:s%, s:I, s:b, s:b, s:o}",
+                     "pseudonym", ctl_pseudonym_json(record->at),
+                     "key", key, len, "ttl", (json_int_t) record->ttl,
+                     "previous_key", (int) record->moves,
+                     "foreign", (int) record->foreign, "fields", fields);
+}
+
+
+static void
+ctl_subject_say(ctl_t *ctl, const ctl_record_t *record)
+{
+    char     until[32];
+    size_t   i, len;
+    uint8_t  key[CG_MAX_KEY];
+
+    if (ctl->json) {
+        return;
+    }
+
+    len = ctl_key_record(ctl, record->at, key);
+    ctl_say(ctl, "%.*s", (int) len, key);
+
+    for (i = 0; i + 1 < record->hash->elements; i += 2) {
+        ctl_say(ctl, "  %-16s %s", record->hash->element[i]->str,
+                record->hash->element[i + 1]->str);
+    }
+
+    if (record->ttl >= 0) {
+        ctl_say(ctl, "kept until %s",
+                ctl_time_text(time(NULL) + record->ttl, until));
+    }
+
+    if (record->moves) {
+        ctl_say(ctl, "found under the previous subject key");
+    }
+
+    if (record->foreign) {
+        ctl_say(ctl, "\"k\" is of another subject: this record is not read");
+    }
+}
