@@ -20,8 +20,8 @@
  * 2025-10-21: the core alone, vendors 1 and 3 as a field of bits.
  */
 
-#define CORE   "CQuPXIAQuPXIAAfAHAENCxFgAIMAAAAAAAAAF5wAwABwAUABkBeYAAAAhwAEAAY" \
-               "kACAvMAAA"
+#define CORE   "CQuPXIAQuPXIAAfAHAENCxFgAIMAAAAAAAAAF5wAwABwAUABkBeYAAAAhw" \
+               "AEAAYkACAvMAAA"
 #define TOLD   ".IF5wA4ABgAJABQAGQF5g"
 #define OWN    ".cEAAAAAAAAAA"
 #define WHOLE  CORE TOLD OWN
