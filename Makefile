@@ -267,7 +267,11 @@ install: all
 	install -m 644 $(wildcard conf/snippets/*) $(DESTDIR)$(datadir)/snippets/
 	install -m 644 $(wildcard conf/redis/*) $(DESTDIR)$(datadir)/redis/
 	install -m 755 conf/demo/robots-geo $(DESTDIR)$(datadir)/
-	$(if $(ctl),install -D $(BUILD)/consentctl $(DESTDIR)$(prefix)/bin/consentctl)
+	install -D $(BUILD)/consentctl $(DESTDIR)$(prefix)/bin/consentctl
+	install -D -m 644 docs/consentctl.1 \
+	    $(DESTDIR)$(prefix)/share/man/man1/consentctl.1
+	install -D -m 644 conf/completion/consentctl \
+	    $(DESTDIR)$(prefix)/share/bash-completion/completions/consentctl
 
 .PHONY: clean
 clean:
