@@ -149,6 +149,24 @@ subtest 'residence' => sub {
 };
 
 
+subtest 'export' => sub {
+    my $api = $anna->get('/consent/export')->json;
+    my $run = $ctl->run(qw(subject export --subject anna));
+    is $run->code, 0, 'works' or diag($run->err);
+    my $copy = $run->data;
+
+    cmp_ok abs(delete($copy->{time}) - delete $api->{time}), '<', 60_000,
+        'now';
+    is_deeply $copy, $api, 'is what the API gives';
+    is @{ $copy->{events} }, 3, 'every event';
+    is $copy->{complete}, JSON::PP::true, 'down to the first';
+    my $same = $ctl->run(qw(subject export --pseudonym), $of->{name})->data;
+    is_deeply $same->{events}, $copy->{events}, 'by the pseudonym';
+    is $same->{subject}{kind}, 'account', 'whose kind was looked up';
+    is $ctl->run(qw(subject export --subject nobody))->code, 5, 'of nobody';
+};
+
+
 subtest 'erase' => sub {
     is reason($anna), 'accepted', 'anna passes';
     my $open = show($anna, 'need=terms');

@@ -25,6 +25,8 @@ ctl_exit_e ctl_policy_schedule(ctl_t *ctl, int argc, char **argv);
 extern const ctl_option_t  ctl_subject_options[];
 ctl_exit_e ctl_subject_show(ctl_t *ctl, int argc, char **argv);
 
+ctl_exit_e ctl_subject_export(ctl_t *ctl, int argc, char **argv);
+
 extern const ctl_option_t  ctl_subject_erase_options[];
 ctl_exit_e ctl_subject_erase(ctl_t *ctl, int argc, char **argv);
 

@@ -101,14 +101,59 @@ ctl_record_events(ctl_t *ctl, const ctl_record_t *record, ctl_bucket_t *b,
     }
 
     for (i = 0; i < b->n; i++) {
-        if (memcmp(b->events[i].subject, record->at->id, CG_SUBJECT_ID_LEN)
-            == 0)
+        if (b->events[i].fault == CTL_FAULT_NONE
+            && memcmp(b->events[i].subject, record->at->id,
+                      CG_SUBJECT_ID_LEN) == 0)
         {
             (*events)[(*n)++] = &b->events[i];
         }
     }
 
     return CTL_OK;
+}
+
+
+ctl_exit_e
+ctl_record_kind(ctl_t *ctl, const ctl_record_t *record, uint8_t *kind)
+{
+    size_t               i, n;
+    json_t              *body;
+    const char          *name;
+    ctl_exit_e           rc;
+    ctl_bucket_t         b;
+    const ctl_event_t  **events;
+
+    static const char *const  kinds[] = { "", "visitor", "account", "test" };
+
+    *kind = record->subject.kind;
+
+    if (*kind != CG_SUBJECT_NONE) {
+        return CTL_OK;
+    }
+
+    rc = ctl_record_events(ctl, record, &b, &events, &n);
+
+    if (rc == CTL_OK && n > 0) {
+        body = json_loadb((const char *) events[n - 1]->body.data,
+                          events[n - 1]->body.len, 0, NULL);
+        name = json_string_value(json_object_get(body, "kind"));
+
+        for (i = CG_SUBJECT_VISITOR; name && i <= CG_SUBJECT_TEST; i++) {
+            if (strcmp(name, kinds[i]) == 0) {
+                *kind = (uint8_t) i;
+            }
+        }
+
+        json_decref(body);
+    }
+
+    free(events);
+    ctl_bucket_free(&b);
+
+    return rc == CTL_OK && *kind == CG_SUBJECT_NONE
+           ? ctl_fail(ctl, CTL_ABSENT, "no event tells what this pseudonym is "
+                      "of: give --subject or --visitor")
+           : rc;
 }
 
 

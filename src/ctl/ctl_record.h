@@ -33,11 +33,16 @@ void ctl_record_free(ctl_record_t *record);
 cg_str_t ctl_record_field(const ctl_record_t *record, const char *name);
 
 /*
- * The subject's own events among those of its bucket; *n of them, in order.
+ * The subject's own events, those that are good, among those of its bucket; *n of them, in order.
  * They point into `b`, which is to be freed.
  */
 ctl_exit_e ctl_record_events(ctl_t *ctl, const ctl_record_t *record,
     ctl_bucket_t *b, const ctl_event_t ***events, size_t *n);
+
+
+/* cg_subject_e: a pseudonym does not tell what it is of; its events do. */
+ctl_exit_e ctl_record_kind(ctl_t *ctl, const ctl_record_t *record,
+    uint8_t *kind);
 
 
 /* ctl_record_write.c: the same script as the gate, and its event. */

@@ -34,8 +34,6 @@ typedef struct {
 
 static ctl_exit_e ctl_change_event(ctl_t *ctl, const ctl_record_t *record,
     const ctl_change_t *change, ctl_words_t *w);
-static ctl_exit_e ctl_change_kind(ctl_t *ctl, const ctl_record_t *record,
-    uint8_t *kind);
 static ctl_exit_e ctl_change_words(ctl_t *ctl, const ctl_record_t *record,
     const ctl_change_t *change, ctl_words_t *w);
 static void ctl_change_word(ctl_words_t *w, const void *data, size_t len);
@@ -100,7 +98,7 @@ ctl_change_event(ctl_t *ctl, const ctl_record_t *record,
     clock_gettime(CLOCK_REALTIME, &now);
     memset(&e, 0, sizeof(e));
 
-    rc = ctl_change_kind(ctl, record, &e.kind);
+    rc = ctl_record_kind(ctl, record, &e.kind);
     if (rc != CTL_OK) {
         return rc;
     }
@@ -134,52 +132,6 @@ ctl_change_event(ctl_t *ctl, const ctl_record_t *record,
     w->body_len = len;
 
     return CTL_OK;
-}
-
-
-/* A pseudonym does not tell what it is of; its events do. */
-
-static ctl_exit_e
-ctl_change_kind(ctl_t *ctl, const ctl_record_t *record, uint8_t *kind)
-{
-    size_t               i, n;
-    json_t              *body;
-    const char          *name;
-    ctl_exit_e           rc;
-    ctl_bucket_t         b;
-    const ctl_event_t  **events;
-
-    static const char *const  kinds[] = { "", "visitor", "account", "test" };
-
-    *kind = record->subject.kind;
-
-    if (*kind != CG_SUBJECT_NONE) {
-        return CTL_OK;
-    }
-
-    rc = ctl_record_events(ctl, record, &b, &events, &n);
-
-    if (rc == CTL_OK && n > 0) {
-        body = json_loadb((const char *) events[n - 1]->body.data,
-                          events[n - 1]->body.len, 0, NULL);
-        name = json_string_value(json_object_get(body, "kind"));
-
-        for (i = CG_SUBJECT_VISITOR; name && i <= CG_SUBJECT_TEST; i++) {
-            if (strcmp(name, kinds[i]) == 0) {
-                *kind = (uint8_t) i;
-            }
-        }
-
-        json_decref(body);
-    }
-
-    free(events);
-    ctl_bucket_free(&b);
-
-    return rc == CTL_OK && *kind == CG_SUBJECT_NONE
-           ? ctl_fail(ctl, CTL_ABSENT, "no event tells what this pseudonym is "
-                      "of: give --subject or --visitor")
-           : rc;
 }
 
 

@@ -56,6 +56,14 @@ const ctl_command_t  ctl_commands[] = {
       "  consentctl subject show --pseudonym CjRtZ0aXk1mN3pQyT7vWbg --json",
       ctl_subject_options, ctl_subject_show },
 
+    { "subject export", "",
+      "somebody's copy of all that is kept",
+      "Prints the record and the subject's events as JSON, in the form of the "
+      "API's GET export, which docs/export.schema.json describes. An event "
+      "whose signature is not good is left out.\n\n"
+      "  consentctl subject export --subject anna > anna.json",
+      ctl_subject_options, ctl_subject_export },
+
     { "subject erase", "",
       "erase somebody's record",
       "Erases the record as the visitor's own request would: an event says so, "
