@@ -158,6 +158,15 @@ const ctl_command_t  ctl_commands[] = {
       "             --record outdated --url https://test.example.com/",
       ctl_override_options, ctl_override },
 
+    { "doctor", "",
+      "look whether all is as it should be",
+      "Looks at the key file, the age of the country database, and at each "
+      "Redis: version, role, eviction, persistence, clock, whether it runs "
+      "scripts; then at the policies and the file of checkpoints. Each finding "
+      "says what to do. nginx's configuration is for nginx -t.\n\n"
+      "  consentctl doctor --geoip /var/lib/consent-gate/country.mmdb",
+      ctl_doctor_options, ctl_doctor },
+
     { "help", "[COMMAND]",
       "this, or all about a command",
       "  consentctl help policy publish",

@@ -1,0 +1,76 @@
+use v5.36;
+
+# doctor looks at what the gate depends on, and says what to do.
+
+use lib 't/lib';
+use Test::More;
+use ConsentGate::Ctl;
+use ConsentGate::Test;
+
+my $t = ConsentGate::Test->new;
+
+$t->key_file;
+my $redis = $t->redis(config => { appendonly => 'yes' });
+my $checkpoints = $t->write_file('checkpoints', '');
+my $ctl = ConsentGate::Ctl->new($t, redis => $redis,
+    lines => ["checkpoints $checkpoints"]);
+my $database = $t->standard_database;
+my @geo = ('--geoip', $database);
+
+$redis->cmd(qw(HSET gc:p terms version=1));
+
+# The checks that are not ok, by name.
+sub wrong ($run) {
+    return map { $_->{what} => $_ } grep { $_->{result} ne 'ok' }
+        @{ $run->data->{checks} };
+}
+
+subtest 'all is well' => sub {
+    my $run = $ctl->json('doctor', @geo);
+    is $run->code, 0, 'exit code' or diag($run->out);
+    is_deeply [map { $_->{what} } @{ $run->data->{checks} }],
+        ['key file', qw(database version role eviction persistence clock
+        scripts policies checkpoints)], 'what is looked at';
+    like $ctl->run('doctor', @geo)->out, qr/^ok    key file: .* is "k1"$/m,
+        'as text';
+};
+
+subtest 'findings' => sub {
+    my sub finds ($what, $advice, @options) {
+        my $run = $ctl->json('doctor', @options);
+        my %wrong = wrong($run);
+        is $run->code, 1, "$what: exit code";
+        is_deeply [keys %wrong], [$what], 'this one';
+        like $wrong{$what}{advice}, $advice, 'and what to do';
+        return;
+    }
+
+    wait_for(sub { time > (stat $database)[9] + 1 });
+    finds('database', qr/newer/, @geo, '--max-age', '0s');
+    finds('database', qr/download/, '--geoip', '/nonexistent');
+    finds('checkpoints', qr/consentctl checkpoint/, '--checkpoints', '/none');
+    finds('key file', qr/make it/, '--key-file', '/nonexistent');
+
+    $redis->cmd(qw(CONFIG SET appendonly no));
+    finds('persistence', qr/appendonly yes/);
+    $redis->cmd(qw(CONFIG SET appendonly yes));
+
+    $redis->cmd(qw(CONFIG SET maxmemory 1gb));
+    $redis->cmd(qw(CONFIG SET maxmemory-policy allkeys-lru));
+    finds('eviction', qr/noeviction/);
+    $redis->cmd(qw(CONFIG SET maxmemory-policy noeviction));
+
+    $redis->cmd(qw(ACL SETUSER default -eval));
+    finds('scripts', qr/\+eval/);
+    $redis->cmd(qw(ACL SETUSER default +eval));
+
+    $redis->cmd(qw(HSET gc:p terms x));
+    finds('policies', qr/publish --force/);
+    $redis->cmd(qw(DEL gc:p));
+    finds('policies', qr/publish them/);
+};
+
+is $ctl->run(qw(doctor --server unix:/nonexistent))->code, 4,
+    'no Redis is an error';
+
+$t->done;
