@@ -5,6 +5,7 @@ use v5.36;
 use lib 't/lib';
 use Test::More;
 use ConsentGate::Ctl;
+use ConsentGate::Flow;
 use ConsentGate::Test;
 
 my $t = ConsentGate::Test->new;
@@ -68,6 +69,39 @@ subtest 'findings' => sub {
     finds('policies', qr/publish --force/);
     $redis->cmd(qw(DEL gc:p));
     finds('policies', qr/publish them/);
+};
+
+subtest 'a user with the rules of conf/redis/consentctl.acl' => sub {
+    my @rules = map { split ' ' } map { s/\s*#.*//r } split /\n/,
+        slurp("$ConsentGate::Test::ROOT/conf/redis/consentctl.acl");
+    is $redis->cmd(qw(ACL SETUSER consentctl on >word), @rules), 'OK', 'rules';
+
+    my $user = ConsentGate::Ctl->new($t, redis => $redis, config => 'user.conf',
+        lines => ["checkpoints $checkpoints", 'username consentctl',
+        'password_file ' . $t->write_file('word', "word\n", 0600)]);
+    my $record = key_of(account => 'anna');
+    $redis->cmd('HSET', $record->{record}, k => $record->{check}, rev => 1,
+        'd.terms' => 1);
+
+    for (
+        [qw(policy publish terms --version 2 --yes)],
+        [qw(policy list)],
+        [qw(subject show --subject anna)],
+        [qw(subject residence --subject anna --country NO)],
+        [qw(subject export --subject anna)],
+        [qw(pending --scan)],
+        [qw(pending), \"anna\n"],
+        [qw(link --subject anna)],
+        [qw(subject erase --subject anna --yes)],
+        [qw(checkpoint)],
+        [qw(verify)],
+        [qw(events export --all --output), $t->dir . '/export'],
+        ['doctor', @geo],
+    ) {
+        my $run = $user->run(@$_);
+        is $run->code, 0, join(' ', grep { !ref } @$_)
+            or diag($run->err, $run->out);
+    }
 };
 
 is $ctl->run(qw(doctor --server unix:/nonexistent))->code, 4,

@@ -329,6 +329,11 @@ ctl_doctor_clock(ctl_t *ctl, ctl_doctor_t *d, ctl_node_t *node)
                        "clock", "set both clocks by NTP: dates of policies "
                        "and times of events depend on them",
                        "%s is %lld seconds off", ctl_node_name(node), skew);
+
+    } else {
+        ctl_doctor_add(ctl, d, CTL_CHECK_WARN, "clock",
+                       "allow this user +time: see conf/redis",
+                       "%s does not say TIME", ctl_node_name(node));
     }
 
     freeReplyObject(reply);
