@@ -93,6 +93,7 @@ subtest 'a user with the rules of conf/redis/consentctl.acl' => sub {
         [qw(pending), \"anna\n"],
         [qw(link --subject anna)],
         [qw(subject erase --subject anna --yes)],
+        [qw(stats)],
         [qw(checkpoint)],
         [qw(verify)],
         [qw(events export --all --output), $t->dir . '/export'],

@@ -71,6 +71,16 @@ sub mailing ($store, $ctl) {
     is $scan->{pending}, $scan->{subjects} - @accepted, 'and who is pending';
     is $scan->{documents}{terms}{declined}, @declined, 'and has declined';
 
+    my $stats = $ctl->json('stats')->data;
+    is $stats->{records}, $scan->{subjects}, 'stats: records';
+    is $stats->{events}, @accepted + @part + @declined, 'stats: events';
+    is_deeply $stats->{documents}{terms}, { version => 2,
+        current => scalar @accepted, older => 0,
+        declined => scalar @declined }, 'stats: a document';
+    like $ctl->run('stats')->out,
+        qr/^  terms +10 have version 2, 0 an older one, 2 have declined$/m,
+        'stats: as text';
+
     my @names = split /\n/, $ctl->run(qw(pending --scan --pseudonyms))->out;
     my %is = map { $_ => 1 } @names;
     is @names, $scan->{pending}, 'their pseudonyms';

@@ -36,6 +36,9 @@ ctl_exit_e ctl_subject_residence(ctl_t *ctl, int argc, char **argv);
 extern const ctl_option_t  ctl_pending_options[];
 ctl_exit_e ctl_pending(ctl_t *ctl, int argc, char **argv);
 
+extern const ctl_option_t  ctl_stats_options[];
+ctl_exit_e ctl_stats(ctl_t *ctl, int argc, char **argv);
+
 extern const ctl_option_t  ctl_doctor_options[];
 ctl_exit_e ctl_doctor(ctl_t *ctl, int argc, char **argv);
 

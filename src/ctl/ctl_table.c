@@ -158,6 +158,14 @@ const ctl_command_t  ctl_commands[] = {
       "             --record outdated --url https://test.example.com/",
       ctl_override_options, ctl_override },
 
+    { "stats", "",
+      "how many records, events and answers there are",
+      "Counts records, events, and for each published document who has its "
+      "version, an older one, or has declined. It reads every record, a page "
+      "at a time. What happens at the gate is told by consent_status.\n\n"
+      "  consentctl stats --rate 20000 --json",
+      ctl_stats_options, ctl_stats },
+
     { "doctor", "",
       "look whether all is as it should be",
       "Looks at the key file, the age of the country database, and at each "
