@@ -245,7 +245,7 @@ redisReply *ctl_ask_argv(ctl_t *ctl, cg_str_t key, int argc,
     const char **argv, const size_t *lens);
 
 /*
- * Many commands at once: added, run together, their replies by number. It
+ * ctl_batch.c. Many commands at once: added, run together, their replies by number. It
  * can be run again after ctl_batch_clear().
  */
 

@@ -193,7 +193,7 @@ ctl_record_ttl(ctl_t *ctl, ctl_record_t *record)
 }
 
 
-/* With a bare pseudonym "k" is believed: there is nothing to hold it against. */
+/* With a bare pseudonym "k" is believed: nothing can be held against it. */
 
 static ctl_exit_e
 ctl_record_facts(ctl_t *ctl, ctl_record_t *record, bool checked)

@@ -33,7 +33,8 @@ void ctl_record_free(ctl_record_t *record);
 cg_str_t ctl_record_field(const ctl_record_t *record, const char *name);
 
 /*
- * The subject's own events, those that are good, among those of its bucket; *n of them, in order.
+ * The subject's own events, those that are good, among those of its bucket;
+ * *n of them, in order.
  * They point into `b`, which is to be freed.
  */
 ctl_exit_e ctl_record_events(ctl_t *ctl, const ctl_record_t *record,

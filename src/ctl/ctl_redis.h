@@ -13,7 +13,7 @@
 #define CTL_MAX_NODES  1024
 #define CTL_MAX_HOPS   5          /* MOVED and ASK of one command */
 
-/* Between ctl_redis.c, ctl_node.c and ctl_cluster.c. */
+/* Between ctl_redis.c, ctl_batch.c, ctl_node.c and ctl_cluster.c. */
 
 struct ctl_node_s {
     char         *name;           /* the address it was reached by */
@@ -30,6 +30,11 @@ struct ctl_redis_s {
     ctl_node_t   *nodes[CTL_MAX_NODES];
     ctl_node_t   *slots[CG_SLOTS];     /* NULL: nobody's */
 };
+
+
+/* ctl_redis.c: an error of Redis is reported, and makes it NULL. */
+redisReply *ctl_redis_checked(ctl_t *ctl, const ctl_node_t *node,
+    redisReply *reply);
 
 
 /* ctl_node.c */

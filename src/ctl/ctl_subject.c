@@ -233,8 +233,9 @@ ctl_subject_erased(ctl_t *ctl, const ctl_record_t *record,
 
     ctl_time_text(time(NULL) + ctl_setting_span(ctl, CTL_PROOF), until);
 
-    ctl_say(ctl, "%s: the record is erased; %zu events are kept as proof, under "
-            "the pseudonym, the last one until %s", written->result, n, until);
+    ctl_say(ctl, "%s: the record is erased; %zu events are kept as proof, "
+            "under the pseudonym, the last one until %s", written->result, n,
+            until);
 
     return ctl_put(ctl, json_pack("{s:s, s:I, s:[s], s:[s], s:I, s:I}",
                                   "result", written->result,
