@@ -245,8 +245,8 @@ redisReply *ctl_ask_argv(ctl_t *ctl, cg_str_t key, int argc,
     const char **argv, const size_t *lens);
 
 /*
- * ctl_batch.c. Many commands at once: added, run together, their replies by number. It
- * can be run again after ctl_batch_clear().
+ * ctl_batch.c. Many commands at once: added, run together, their replies by
+ * number. It can be run again after ctl_batch_clear().
  */
 
 typedef struct {
