@@ -29,8 +29,6 @@ static void cg_note(cg_trace_t *t, cg_step_e step, bool yes);
 static const cg_record_t *cg_answers(const cg_facts_t *f);
 static bool cg_store_failed(const cg_facts_t *f, const cg_policies_t *p);
 static uint32_t cg_accepted(const cg_record_t *record, size_t i);
-static cg_docs_t cg_documents_below(const cg_record_t *record,
-    const cg_policies_t *p, cg_docs_t wanted);
 static cg_reason_e cg_missing_reason(const cg_record_t *record,
     cg_docs_t missing);
 
@@ -109,6 +107,31 @@ cg_documents_missing(const cg_record_t *record, const cg_policies_t *policies,
     }
 
     return missing;
+}
+
+
+/* `required` is at most `version`: below what comes is below `version`. */
+
+cg_docs_t
+cg_documents_behind(const cg_record_t *record, const cg_policies_t *policies,
+    cg_docs_t wanted)
+{
+    cg_docs_t           behind;
+    const cg_policy_t  *doc;
+
+    behind = 0;
+
+    for (size_t i = 0; i < policies->ndocs; i++) {
+        doc = &policies->docs[i];
+
+        if ((wanted >> i & 1) && doc->known
+            && cg_accepted(record, i) < doc->version)
+        {
+            behind |= (cg_docs_t) (1u << i);
+        }
+    }
+
+    return behind;
 }
 
 
@@ -278,7 +301,7 @@ cg_decide_consent(cg_decision_t *d, cg_trace_t *t, const cg_facts_t *f,
         return;
     }
 
-    d->behind = cg_documents_below(record, p, s->documents);
+    d->behind = cg_documents_behind(record, p, s->documents);
     cg_note(t, CG_STEP_NOTICE, d->behind != 0);
 
     if (d->behind != 0) {
@@ -408,31 +431,6 @@ cg_accepted(const cg_record_t *record, size_t i)
     }
 
     return record->accepted[i];
-}
-
-
-/* `required` is at most `version`: below what comes is below `version`. */
-
-static cg_docs_t
-cg_documents_below(const cg_record_t *record, const cg_policies_t *p,
-    cg_docs_t wanted)
-{
-    cg_docs_t           below;
-    const cg_policy_t  *doc;
-
-    below = 0;
-
-    for (size_t i = 0; i < p->ndocs; i++) {
-        doc = &p->docs[i];
-
-        if ((wanted >> i & 1) && doc->known
-            && cg_accepted(record, i) < doc->version)
-        {
-            below |= (cg_docs_t) (1u << i);
-        }
-    }
-
-    return below;
 }
 
 

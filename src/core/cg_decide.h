@@ -222,6 +222,10 @@ bool cg_decide_needs_record(const cg_facts_t *facts,
  */
 cg_docs_t cg_documents_missing(const cg_record_t *record,
     const cg_policies_t *policies, cg_docs_t wanted, int64_t now);
+/* Documents of `wanted` that are known and accepted below `version`. */
+cg_docs_t cg_documents_behind(const cg_record_t *record,
+    const cg_policies_t *policies, cg_docs_t wanted);
+
 
 /*
  * The age to ask for, in years: that of the declared residence, else of the

@@ -386,8 +386,7 @@ ngx_http_consent_state_names(ngx_http_request_t *r,
 
     cg_out_str(out, cg_str(",\"token\":"));
 
-    if (ngx_http_consent_form_token(r, ctx, ngx_http_consent_asked(r, ctx),
-                                    &token)
+    if (ngx_http_consent_form_token(r, ctx, &token)
         == NGX_OK)
     {
         cg_out_json(out, ngx_http_consent_cstr(&token));

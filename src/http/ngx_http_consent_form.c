@@ -37,13 +37,30 @@ ngx_http_consent_return(ngx_http_request_t *r)
 }
 
 
-/* need= names documents; without it, or with none that is known, all are. */
+/* The documents that need= names, of those that are known. */
+
+static cg_docs_t
+ngx_http_consent_need(ngx_http_request_t *r)
+{
+    ngx_str_t                      value;
+    ngx_http_consent_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
+
+    if (ngx_http_arg(r, (u_char *) "need", 4, &value) != NGX_OK) {
+        return 0;
+    }
+
+    return ngx_http_consent_doc_set(mcf, ngx_http_consent_cstr(&value));
+}
+
 
 cg_docs_t
-ngx_http_consent_asked(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
+ngx_http_consent_open(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
 {
-    cg_docs_t                      docs;
-    ngx_str_t                      value;
+    cg_docs_t                      need;
+    const cg_record_t             *record;
+    const cg_policies_t           *policies;
     ngx_http_consent_loc_conf_t   *lcf;
     ngx_http_consent_main_conf_t  *mcf;
 
@@ -52,13 +69,14 @@ ngx_http_consent_asked(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
     mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_consent_gate_module);
 
-    docs = 0;
+    need = ngx_http_consent_need(r);
+    record = ngx_http_consent_record(ctx);
+    policies = ngx_consent_store_policies(mcf->client);
 
-    if (ngx_http_arg(r, (u_char *) "need", 4, &value) == NGX_OK) {
-        docs = ngx_http_consent_doc_set(mcf, ngx_http_consent_cstr(&value));
-    }
-
-    return docs ? docs : lcf->settings.documents;
+    return cg_documents_missing(record, policies,
+                                need ? need : lcf->settings.documents,
+                                ngx_http_consent_now(ctx))
+           | cg_documents_behind(record, policies, need);
 }
 
 
@@ -129,13 +147,13 @@ ngx_http_consent_age_state(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
 
 
 /*
- * The token is for what this page shows: the documents that are open among
- * those asked for, as they are now, to this subject and its record.
+ * The token is for what this page shows: the documents that are open, as they
+ * are now, to this subject and its record.
  */
 
 ngx_int_t
 ngx_http_consent_form_token(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
-    cg_docs_t asked, ngx_str_t *token)
+    ngx_str_t *token)
 {
     ngx_uint_t                     i;
     cg_docs_t                      open;
@@ -182,8 +200,7 @@ ngx_http_consent_form_token(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
     ngx_memcpy(t.realm, scf->realm.data, scf->realm.len);
     t.locale_len = ngx_http_consent_locale(r, ctx, t.locale);
 
-    open = cg_documents_missing(record, policies, asked,
-                                ngx_http_consent_now(ctx));
+    open = ngx_http_consent_open(r, ctx);
 
     for (i = 0; i < mcf->ndocs; i++) {
         if (!(open & (1 << i))) {

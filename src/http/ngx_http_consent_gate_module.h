@@ -711,8 +711,12 @@ ngx_int_t ngx_http_consent_purpose_variable(ngx_http_request_t *r,
 
 /* The checked path to return to, from the query; "/" otherwise. */
 cg_str_t ngx_http_consent_return(ngx_http_request_t *r);
-/* The documents that the page of this request is about. */
-cg_docs_t ngx_http_consent_asked(ngx_http_request_t *r,
+/*
+ * The documents that the page of this request is about: what is missing of
+ * those that need= names or else the location requires; and what need= names
+ * in a version that is newer than the accepted one, enforced or not yet.
+ */
+cg_docs_t ngx_http_consent_open(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
 /* The language asked for. Returns its length. */
 size_t ngx_http_consent_locale(ngx_http_request_t *r,
@@ -724,11 +728,11 @@ uint8_t ngx_http_consent_min_age(ngx_http_request_t *r,
 cg_str_t ngx_http_consent_age_state(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
 /*
- * The form token for `asked`, made once. NGX_DECLINED: no subject, or no
+ * The form token for what is open, made once. NGX_DECLINED: no subject, or no
  * answer is taken.
  */
 ngx_int_t ngx_http_consent_form_token(ngx_http_request_t *r,
-    ngx_http_consent_ctx_t *ctx, cg_docs_t asked, ngx_str_t *token);
+    ngx_http_consent_ctx_t *ctx, ngx_str_t *token);
 
 
 /* ngx_http_consent_api.c */

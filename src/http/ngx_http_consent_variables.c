@@ -371,10 +371,7 @@ ngx_http_consent_v_missing(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
     docs = ctx->decision.missing;
 
     if (ctx->facts.own) {
-        docs = cg_documents_missing(ngx_http_consent_record(ctx),
-                                  ngx_consent_store_policies(mcf->client),
-                                  ngx_http_consent_asked(r, ctx),
-                                  ngx_http_consent_now(ctx));
+        docs = ngx_http_consent_open(r, ctx);
     }
 
     ngx_http_consent_doc_names(mcf, docs, out);
@@ -504,8 +501,7 @@ ngx_http_consent_token_variable(ngx_http_request_t *r,
     ctx = ngx_http_consent_get_ctx(r);
 
     if (ctx == NULL || !ctx->done || !ctx->facts.own
-        || ngx_http_consent_form_token(r->main, ctx,
-                                       ngx_http_consent_asked(r, ctx), &token)
+        || ngx_http_consent_form_token(r->main, ctx, &token)
            != NGX_OK)
     {
         ngx_str_null(&token);
