@@ -36,6 +36,39 @@ subtest 'all is well' => sub {
         'as text';
 };
 
+subtest 'the configuration of nginx' => sub {
+    mkdir $t->dir . '/bin';
+    symlink ConsentGate::Nginx::binary(), $t->dir . '/bin/nginx';
+    local $ENV{PATH} = $t->dir . "/bin:$ENV{PATH}";
+
+    my $conf = $t->make_nginx(flow_site())->{conf};
+    my $run = $ctl->json('doctor', '--nginx', $conf);
+    is_deeply [map { @$_{qw(what result)} } $run->data->{checks}[0]],
+        [qw(nginx ok)], 'nginx takes it' or diag $run->out;
+
+    $conf = $t->make_nginx(flow_site(server => 'consent_territory moon;'),
+        name => 'moon')->{conf};
+    $run = $ctl->json('doctor', '--nginx', $conf);
+    my %wrong = wrong($run);
+    is $run->code, 1, 'nginx does not: exit code';
+    is $wrong{nginx}{result}, 'bad', 'bad';
+    like $wrong{nginx}{found},
+        qr/^\[emerg\] .*"moon" in "consent_territory" directive/,
+        'in the words of nginx';
+
+    $conf = $t->make_nginx(flow_site(server =>
+        'consent_subject $http_x_account;'), name => 'warned')->{conf};
+    %wrong = wrong($ctl->json('doctor', '--nginx', $conf));
+    is $wrong{nginx}{result}, 'warn', 'a warning is told, too';
+
+    %wrong = wrong($ctl->json('doctor', '--nginx', '/none; touch /tmp/x'));
+    like $wrong{nginx}{found}, qr{/none; touch}, 'a path is a path';
+
+    local $ENV{PATH} = $t->dir;
+    %wrong = wrong($ctl->json('doctor', '--nginx', $conf));
+    like $wrong{nginx}{found}, qr/cannot be started/, 'and no nginx is told';
+};
+
 subtest 'findings' => sub {
     my sub finds ($what, $advice, @options) {
         my $run = $ctl->json('doctor', @options);

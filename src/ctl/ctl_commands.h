@@ -42,6 +42,12 @@ ctl_exit_e ctl_stats(ctl_t *ctl, int argc, char **argv);
 extern const ctl_option_t  ctl_doctor_options[];
 ctl_exit_e ctl_doctor(ctl_t *ctl, int argc, char **argv);
 
+/*
+ * Lets nginx test the configuration at `path`. 0: it takes it; 1: it does not;
+ * -1: nginx cannot be started. `line`: what it says of it, or nothing.
+ */
+int ctl_nginx_test(const char *path, char *line, size_t size);
+
 extern const ctl_option_t  ctl_verify_options[];
 ctl_exit_e ctl_verify(ctl_t *ctl, int argc, char **argv);
 

@@ -32,6 +32,7 @@ typedef struct {
 static void ctl_doctor_add(ctl_t *ctl, ctl_doctor_t *d, ctl_check_e result,
     const char *what, const char *advice, const char *fmt, ...)
     __attribute__((format(printf, 6, 7)));
+static void ctl_doctor_nginx(ctl_t *ctl, ctl_doctor_t *d);
 static void ctl_doctor_keys(ctl_t *ctl, ctl_doctor_t *d);
 static void ctl_doctor_database(ctl_t *ctl, ctl_doctor_t *d);
 static ctl_exit_e ctl_doctor_redis(ctl_t *ctl, ctl_doctor_t *d);
@@ -64,6 +65,9 @@ const ctl_option_t  ctl_doctor_options[] = {
     { "max-age", "TIME",
       "how old the database may be (45d)" },
 
+    { "nginx", "FILE",
+      "nginx's configuration, to let nginx itself test it" },
+
     { NULL, NULL, NULL }
 };
 
@@ -83,6 +87,7 @@ ctl_doctor(ctl_t *ctl, int argc, char **argv)
     d.list = json_array();
     d.wrong = 0;
 
+    ctl_doctor_nginx(ctl, &d);
     ctl_doctor_keys(ctl, &d);
     ctl_doctor_database(ctl, &d);
 
@@ -131,6 +136,33 @@ ctl_doctor_add(ctl_t *ctl, ctl_doctor_t *d, ctl_check_e result,
                                              "advice",
                                              result != CTL_CHECK_OK
                                              ? advice : NULL));
+}
+
+
+static void
+ctl_doctor_nginx(ctl_t *ctl, ctl_doctor_t *d)
+{
+    char         line[400];
+    const char  *path;
+
+    path = ctl_option(ctl, "nginx");
+
+    if (path == NULL) {
+        return;
+    }
+
+    if (ctl_nginx_test(path, line, sizeof(line)) != 0) {
+        ctl_doctor_add(ctl, d, CTL_CHECK_BAD, "nginx",
+                       "correct it: the line names the directive and the "
+                       "value; nginx goes on with what it has", "%s", line);
+
+    } else if (line[0] != '\0') {
+        ctl_doctor_add(ctl, d, CTL_CHECK_WARN, "nginx",
+                       "nginx takes it, but see what it warns of", "%s", line);
+
+    } else {
+        ctl_doctor_add(ctl, d, CTL_CHECK_OK, "nginx", "", "takes %s", path);
+    }
 }
 
 

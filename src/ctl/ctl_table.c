@@ -168,11 +168,12 @@ const ctl_command_t  ctl_commands[] = {
 
     { "doctor", "",
       "look whether all is as it should be",
-      "Looks at the key file, the age of the country database, and at each "
-      "Redis: version, role, eviction, persistence, clock, whether it runs "
-      "scripts; then at the policies and the file of checkpoints. Each finding "
-      "says what to do. nginx's configuration is for nginx -t.\n\n"
-      "  consentctl doctor --geoip /var/lib/consent-gate/country.mmdb",
+      "Lets nginx test its configuration; looks at the key file, the age of "
+      "the country database, and at each Redis: version, role, eviction, "
+      "persistence, clock, whether it runs scripts; then at the policies and "
+      "the file of checkpoints. Each finding says what to do.\n\n"
+      "  consentctl doctor --geoip /var/lib/consent-gate/country.mmdb\n"
+      "  consentctl doctor --nginx /etc/nginx/nginx.conf",
       ctl_doctor_options, ctl_doctor },
 
     { "help", "[COMMAND]",
