@@ -124,14 +124,16 @@ sub requests ($lab, $variant, $turns) {
     my $at = 0;
 
     for my $turn (1 .. VISITORS / CLIENTS + $turns) {
-        $lookups = $lab->lookups if $turn == VISITORS / CLIENTS + 1;
+        $lookups = $lab->lookups($variant->{masters})
+            if $turn == VISITORS / CLIENTS + 1;
 
         $_->send_raw($requests[$at++ % @requests]) for @clients;
         $_->read_response('GET')->status == 200
             or die "not every answer is 200\n" for @clients;
     }
 
-    my $each = ($lab->lookups - $lookups) / $turns / CLIENTS;
+    my $each = ($lab->lookups($variant->{masters}) - $lookups)
+        / $turns / CLIENTS;
     die sprintf "%.3f questions to Redis for each request, and not %s\n",
         $each, $variant->{lookups}
         if abs($each - $variant->{lookups}) > 0.02;
