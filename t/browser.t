@@ -57,7 +57,7 @@ my $n = 0;
 
 sub chromium (%options) {
     return ConsentGate::Chromium->new(dir => $t->dir . '/chromium' . $n++,
-        ports => $t->dir . '/..', %options);
+        %options);
 }
 
 # A click begins to navigate and does not wait for it.

@@ -67,7 +67,7 @@ my $n = 0;
 
 sub chromium (%options) {
     return ConsentGate::Chromium->new(dir => $t->dir . '/chromium' . $n++,
-        ports => $t->dir . '/..', javascript => 0, %options);
+        javascript => 0, %options);
 }
 
 # A click begins to navigate and does not wait for it.

@@ -366,7 +366,7 @@ SKIP: {
     subtest 'in a browser, without a script' => sub {
         my $port = $t->port('browser');
         my $c = ConsentGate::Chromium->new(dir => $t->dir . '/chromium',
-            ports => $t->dir . '/..', javascript => 0);
+            javascript => 0);
 
         $c->go("http://america.localhost:$port/");
         is $c->title, 'Home', 'an American';
@@ -398,8 +398,7 @@ SKIP: {
     };
 
     subtest 'on a narrow screen' => sub {
-        my $c = ConsentGate::Chromium->new(dir => $t->dir . '/chromium-2',
-            ports => $t->dir . '/..');
+        my $c = ConsentGate::Chromium->new(dir => $t->dir . '/chromium-2');
         $c->call('POST', "$c->{session}/goog/cdp/execute",
             { cmd => 'Emulation.setDeviceMetricsOverride', params => {
                 width => 320, height => 640, deviceScaleFactor => 1,

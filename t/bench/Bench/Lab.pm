@@ -90,7 +90,7 @@ sub geo ($self) { return "$self->{build}/geo/country.mmdb" }
 sub keys ($self) { return "$self->{dir}/keys" }
 
 sub port ($self, $name) {
-    return $self->{ports}{$name} //= free_port("$self->{build}/t");
+    return $self->{ports}{$name} //= free_port();
 }
 
 

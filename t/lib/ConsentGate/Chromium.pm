@@ -28,14 +28,14 @@ sub available ($class) {
 }
 
 
-# Options: dir (for profile and log), ports (where free_port keeps its locks),
-# width, height, javascript (default 1), cookies (default 1).
+# Options: dir (for profile and log), width, height, javascript (default 1),
+# cookies (default 1).
 sub new ($class, %options) {
     my $self = bless { width => 1000, height => 1400, javascript => 1,
         cookies => 1, %options }, $class;
 
     make_path($self->{dir});
-    $self->{port} = free_port($self->{ports});
+    $self->{port} = free_port();
     $self->{http} = HTTP::Tiny->new(timeout => 60);
     $self->{pid} = spawn("$self->{dir}/chromedriver.log",
         '/usr/bin/chromedriver', "--port=$self->{port}",
@@ -164,8 +164,7 @@ __END__
 
 =head1 SYNOPSIS
 
-    my $c = ConsentGate::Chromium->new(dir => $t->dir . '/chromium',
-        ports => $dir_of_locks);
+    my $c = ConsentGate::Chromium->new(dir => $t->dir . '/chromium');
     $c->go('http://shop.test:8080/');
     $c->click('button');
     is $c->title, 'Thank you';

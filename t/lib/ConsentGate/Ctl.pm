@@ -7,7 +7,7 @@ use v5.36;
 use Carp qw(croak);
 use JSON::PP ();
 
-use ConsentGate::Process qw(slurp);
+use ConsentGate::Process qw(die_with slurp);
 
 
 # redis: a server or its address; keys: the path of a key file; lines: of the
@@ -46,9 +46,11 @@ sub run ($self, @words) {
 
     $self->{t}->write_file($in, $input);
 
+    my $parent = $$;
     my $pid = fork // croak "fork: $!";
 
     if (!$pid) {
+        die_with($parent);
         delete @ENV{ grep { /^CONSENTCTL_/ } keys %ENV };
         $ENV{CONSENTCTL_CONFIG} = $self->{config};
         open STDIN, '<', $in or POSIX::_exit(127);

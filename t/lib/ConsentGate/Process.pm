@@ -7,28 +7,30 @@ use v5.36;
 use Carp qw(croak);
 use Config;
 use Exporter qw(import);
-use Fcntl qw(:flock O_CREAT O_RDWR);
-use File::Path qw(make_path);
 use IO::Socket::INET;
+use IO::Socket::UNIX;
 use POSIX qw(WNOHANG);
 use Time::HiRes qw(sleep time);
 
-our @EXPORT_OK = qw(spawn alive stop reap wait_for free_port slurp kill_all);
+our @EXPORT_OK = qw(spawn die_with alive stop reap wait_for free_port slurp);
 
 use constant {
     PR_SET_PDEATHSIG => 1,      # prctl(2)
-    SIGTERM          => 15,
     FIRST_PORT       => 20_000, # below the ports that the kernel hands out
     PORTS            => 10_000,
 };
 
+my %NUMBER = (TERM => POSIX::SIGTERM, KILL => POSIX::SIGKILL);
+
 my %child;                      # pid => pid of the process that started it
-my @locks;                      # of ports, held as long as we live
+my @taken;                      # ports, held as long as we live
 
 
 # Starts a program, or code, with its output in a file. It ends with us, even
-# when we are killed.
+# when we are killed: by SIGTERM, or a signal that is given before the program.
 sub spawn ($log, @command) {
+    my $signal = ref $command[0] eq 'HASH' ? (shift @command)->{end} : 'TERM';
+    my $parent = $$;
     my $pid = fork // croak "fork: $!";
 
     if ($pid) {
@@ -36,7 +38,7 @@ sub spawn ($log, @command) {
         return $pid;
     }
 
-    die_with_parent();
+    die_with($parent, $signal);
     open STDIN, '<', '/dev/null' or POSIX::_exit(127);
     open STDOUT, '>>', $log or POSIX::_exit(127);
     open STDERR, '>&', \*STDOUT or POSIX::_exit(127);
@@ -55,11 +57,15 @@ sub spawn ($log, @command) {
 }
 
 
-sub die_with_parent () {
+# In a child: the end of its parent is its own. One whose parent has gone
+# already would wait for that in vain.
+sub die_with ($parent, $signal = 'TERM') {
     my %prctl = (x86_64 => 157, aarch64 => 167);
     my ($cpu) = $Config{archname} =~ /^([^-]+)/;
 
-    syscall $prctl{$cpu}, PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0 if $prctl{$cpu};
+    syscall $prctl{$cpu}, PR_SET_PDEATHSIG, $NUMBER{$signal}, 0, 0, 0
+        if $prctl{$cpu};
+    POSIX::_exit(127) if getppid != $parent;
 
     return;
 }
@@ -121,24 +127,24 @@ sub wait_for ($condition, $timeout = 5) {
 }
 
 
-# A port of 127.0.0.1 that nobody else of this checkout will take: its lock is
-# held until we end.
-sub free_port ($dir) {
-    make_path("$dir/ports");
-
+# A port of 127.0.0.1 that no other test of this machine will take, of whatever
+# checkout and user: a name among the abstract sockets stands for it as long as
+# we or what we have started live. They belong to the network namespace, as the
+# ports do.
+sub free_port () {
     my $start = int rand PORTS;
 
     for my $n (0 .. PORTS - 1) {
         my $port = FIRST_PORT + ($start + $n) % PORTS;
 
-        sysopen my $lock, "$dir/ports/$port", O_CREAT | O_RDWR or next;
-        flock $lock, LOCK_EX | LOCK_NB or next;
+        my $name = IO::Socket::UNIX->new(Local => "\0consent-gate-port-$port",
+            Listen => 1) or next;
 
         my $socket = IO::Socket::INET->new(LocalAddr => '127.0.0.1',
             LocalPort => $port, Listen => 1) or next;
         close $socket;
 
-        push @locks, $lock;
+        push @taken, $name;
         return $port;
     }
 
@@ -176,7 +182,13 @@ ConsentGate::Process - start and stop processes, find ports, wait
 
 =item C<spawn($log, @command)>, C<spawn($log, $code)>
 
-The process id. Its output is appended to the file C<$log>.
+The process id. Its output is appended to the file C<$log>. With C<{ end =E<gt>
+'KILL' }> before the command that is the signal it gets when we are gone: for
+what may be stopped then.
+
+=item C<die_with($parent)>
+
+In a process of one's own fork: it ends with its parent.
 
 =item C<alive($pid)>, C<reap($pid)>
 
@@ -191,7 +203,7 @@ True if it left by itself.
 
 Calls C<$condition> every 10 ms until it is true. Returns the value.
 
-=item C<free_port($dir)>
+=item C<free_port>
 
 =item C<slurp($path)>
 

@@ -54,7 +54,7 @@ sub start ($self) {
         for sort keys %USER;
     close $fh or croak "$self->{conf}: $!";
 
-    $self->{pid} = spawn($self->{log},
+    $self->{pid} = spawn($self->{log}, { end => 'KILL' },
         $ENV{CG_REDIS} // 'redis-server', $self->{conf});
 
     wait_for(sub { !alive($self->{pid}) || eval { $self->ready } }, 10)

@@ -94,8 +94,8 @@ sub start_sentinel ($self, $n, $master) {
         %{ $self->{client} // {} },
     }, 'ConsentGate::Redis';
 
-    $watcher->{pid} = spawn($watcher->{log}, $ENV{CG_REDIS} // 'redis-server',
-        "$dir/sentinel.conf", '--sentinel');
+    $watcher->{pid} = spawn($watcher->{log}, { end => 'KILL' },
+        $ENV{CG_REDIS} // 'redis-server', "$dir/sentinel.conf", '--sentinel');
     push @{ $test->{redis} }, $watcher;
 
     wait_for(sub { !alive($watcher->{pid}) || eval { $watcher->ready } }, 10)

@@ -30,6 +30,7 @@ our $ROOT = abs_path(dirname(__FILE__) . '/../../..');
 
 my $BUILD = $ENV{CG_BUILD} // "$ROOT/build";
 my $TAIL  = 30;                             # lines of a log shown on failure
+my $LOGS  = 10;                             # and of how many logs
 
 # What must not be in a log.
 my $ALARM = qr/\[(?:alert|crit|emerg)\]/;
@@ -107,7 +108,7 @@ sub page ($self, $name, $content) {
 
 # A free port, the same for the same name.
 sub port ($self, $name = '') {
-    return $self->{ports}{$name} //= free_port("$BUILD/t");
+    return $self->{ports}{$name} //= free_port();
 }
 
 
@@ -141,9 +142,10 @@ sub real_database ($self) {
     open my $lock, '>', "$BUILD/geo/.lock" or croak "lock: $!";
     flock $lock, LOCK_EX or croak "lock: $!";
 
-    system(qw(make -s -C), $ROOT, "BUILD=$BUILD", $path =~ s{^\Q$ROOT\E/}{}r,
-        '--no-print-directory') if !-e $path;
-    -e $path or croak "cannot make $path";
+    if (!-e $path) {
+        my $made = `make -s -C '$ROOT' BUILD='$BUILD' geoip 2>&1`;
+        -e $path or croak "cannot make $path: $made";
+    }
 
     return $path;
 }
@@ -539,11 +541,13 @@ sub clean_up ($self, $passed) {
 sub show_logs ($self) {
     Test::More::diag("kept: $self->{dir}");
 
-    for my $path (sort glob "$self->{dir}/*.log $self->{dir}/redis*/*.log") {
-        next if $path =~ /\.access\.log$/;
+    # those that were written to last
+    my @paths = sort { -M $a <=> -M $b } grep { -s && !/\.access\.log$/ }
+        glob "$self->{dir}/*.log $self->{dir}/redis*/*.log";
+    splice @paths, $LOGS if @paths > $LOGS;
 
+    for my $path (sort @paths) {
         my @lines = split /\n/, slurp($path);
-        next if !@lines;
 
         splice @lines, 0, @lines - $TAIL if @lines > $TAIL;
         Test::More::diag("--- end of $path");
