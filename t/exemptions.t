@@ -36,7 +36,7 @@ my $SITE = <<'END';
         include snippets/exempt-feeds.conf;
         location / { proxy_pass http://127.0.0.1:%%PORT_up%%; }
         location = /refused {
-            if ($request_uri ~* "^[^?]*(%2f|%5c|%2e|\\\\)") { return 400; }
+            if ($request_uri ~* "^[^?]*(%(25)*(2f|5c|2e)|\\\\|#)") { return 400; }
             proxy_pass http://127.0.0.1:%%PORT_up%%;
         }
     }

@@ -75,7 +75,13 @@ while (my ($path, $reason) = splice @PASSING, 0, 2) {
 
 # What the server behind may take for another path, and nginx does not.
 for my $path (map { "/feeds/$_" } '..;/app', '..;x=1/app', '.;/app',
-    '..\\app', '..%5capp', '%5capp', '%2fapp', 'a%2fb', 'a%2Eb')
+    '..\\app', '..%5capp', '%5capp', '%2fapp', 'a%2fb', 'a%2Eb',
+    # decoded twice, as behind "proxy_pass http://up$uri"
+    '%252e%252e/app', '..%252fapp', '..%25252Fapp', '..%255capp', '%252e./app',
+    # parameters that are decoded before the dots are looked at
+    '..%3b/app', '..%3B/app', '..%253b/app', '..%09/app',
+    # what nginx cuts off, and sends on
+    'x#/../../app', 'x#', '#/app')
 {
     my $r = $http->get($path);
     is $r->status, 302, "$path does not pass";
@@ -83,6 +89,8 @@ for my $path (map { "/feeds/$_" } '..;/app', '..;x=1/app', '.;/app',
 
 is $http->get('/rewritten/feeds/x')->status, 302, 'what a rewrite makes of it';
 is $http->get('/feeds/..x/...;/a;b')->status, 200, 'dots that are none';
+is $http->get('/feeds/100%25/%2541/%25zz')->status, 200,
+    'a percent sign that hides nothing';
 
 # In absolute form, as a proxy is asked.
 my $name = 'http://localhost';

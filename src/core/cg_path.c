@@ -17,9 +17,9 @@ cg_path_ambiguous(cg_str_t path)
 
     last = path.data + path.len;
 
-    for (p = path.data; p < last && *p != '?' && *p != '#'; p++) {
+    for (p = path.data; p < last && *p != '?'; p++) {
 
-        if (*p == '\\'
+        if (*p == '\\' || *p == '#'
             || (*p == '%' && cg_path_encoded(p + 1, last))
             || (*p == '/' && cg_path_dots(p + 1, last)))
         {
@@ -31,12 +31,16 @@ cg_path_ambiguous(cg_str_t path)
 }
 
 
-/* "2f", "5c", "2e" */
+/* "2f", "5c", "2e"; also behind any number of "25", which hide a "%". */
 
 static bool
 cg_path_encoded(const uint8_t *p, const uint8_t *last)
 {
     uint8_t  c;
+
+    while (last - p >= 4 && p[0] == '2' && p[1] == '5') {
+        p += 2;
+    }
 
     if (last - p < 2) {
         return false;
@@ -61,5 +65,5 @@ cg_path_dots(const uint8_t *p, const uint8_t *last)
     }
 
     return (n == 1 || n == 2)
-           && (p == last || *p == '/' || *p == ';' || *p == '?' || *p == '#');
+           && (p == last || memchr("/;?#%", *p, 5) != NULL);
 }
