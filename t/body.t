@@ -161,6 +161,14 @@ subtest 'malformed forms' => sub {
             '400 malformed', $end =~ s/\0/\\0/r;
     }
 
+    for my $twice ('token=x', 'token=', 'return=/x', 'residence=DE&residence=FR',
+        'age=no&age=yes', 'age=yes&age=no', 'age=yes&age=yes', 'a%67e=no&age=no')
+    {
+        is try_body($FORM, sub ($token) {
+            full_form($token) . '&return=%2F&' . $twice
+        }), '400 malformed', "what is said once, twice: $twice";
+    }
+
     my $taken = 0;
     for my $more ('&', '&&&', '&=', '&x', '&=x', '&x=y=z', '&x=+', '&;') {
         $taken += try_body($FORM, sub ($token) { full_form($token) . $more })

@@ -5,6 +5,7 @@ use v5.36;
 
 use lib 't/lib';
 use IO::Socket::INET;
+use JSON::PP ();
 use Test::More;
 use ConsentGate::Ctl;
 use ConsentGate::Flow;
@@ -21,7 +22,9 @@ my $K2 = 'sign k2 ' . '0011223344556677' x 4;
 $t->page('index.html', 'home');
 $t->page('app/index.html', 'the app');
 $t->page('policy-update.html', flow_page
-    . qq{done=[<!--# echo var="arg_done" default="" -->]\n});
+    . join '', map { qq{$_=[<!--# echo var="$_" default="" -->]\n} } qw(arg_done
+        consent_purposes consent_residence consent_purpose_analytics
+        consent_purpose_analytics_state));
 $t->key_file($SUBJECT, $K1);
 
 my $site = flow_site(http => <<'HTTP', server => <<'SERVER') . <<'OTHER';
@@ -242,9 +245,12 @@ subtest 'what it does not open' => sub {
     anew;
     my $anna = account('anna');
     answer($anna, purpose => 'analytics');
+    answer($anna, what => 'residence', residence => 'FR');
     publish;
     is show($anna)->{missing}, 'terms', 'something new is open';
     my $before = said('anna');
+    my @said = map { "consent_$_" } qw(purposes residence purpose_analytics
+        purpose_analytics_state);
 
     my $browser = $t->browser('DE');
     my (undef, $page) = follow($browser, mint('anna'));
@@ -258,6 +264,15 @@ subtest 'what it does not open' => sub {
     }
     is_deeply said('anna'), $before, 'nothing is changed';
     is $browser->get('/app/')->status, 302, 'nor is one signed in by it';
+
+    my $state = $browser->get('/consent/state')->json;
+    is_deeply $state->{purposes}, { analytics => JSON::PP::false },
+        'nor is told what is granted';
+    is $state->{residence}, undef, 'or where anna lives';
+    is_deeply [@{ show($browser) }{@said}], ['analytics=0', '', 0, 'open'],
+        'on the page neither';
+    is_deeply [@{ show($anna) }{@said}], ['analytics=1', 'FR', 1, 'granted'],
+        'anna is told';
 };
 
 subtest 'altered' => sub {

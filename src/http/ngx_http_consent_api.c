@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: BSD-2-Clause
  */
 
-#include "ngx_http_consent_gate_module.h"
+#include "ngx_http_consent_post.h"
 
 
 /* `what` is for the handler: the kind of change, of those that make one. */
@@ -162,10 +162,7 @@ ngx_http_consent_api_method(ngx_http_request_t *r,
     }
 
     if (r->method & route->methods) {
-        return ngx_http_consent_api_problem(r, NGX_HTTP_FORBIDDEN,
-                                            "link-accept",
-                                            "The link only lets you accept",
-                                            "For anything else sign in.", 0);
+        return ngx_http_consent_refuse(r, NGX_HTTP_CONSENT_LINK_ACCEPT);
     }
 
     if (ngx_http_consent_add_header(r, "Allow", &route->allow) == NULL) {
@@ -422,7 +419,8 @@ ngx_http_consent_state_age(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
         cg_out_str(out, cg_str("null"));
     }
 
-    record = ngx_http_consent_answers(ctx);
+    record = ngx_http_consent_only_link(ctx) ? NULL
+                                             : ngx_http_consent_answers(ctx);
     n = record ? cg_country_code(record->residence, code) : 0;
 
     cg_out_str(out, cg_str(",\"residence\":"));

@@ -12,6 +12,8 @@ static ngx_int_t ngx_http_consent_parse_form(ngx_http_request_t *r,
     ngx_str_t *body, ngx_http_consent_post_t *post);
 static ngx_int_t ngx_http_consent_parse_json(ngx_http_request_t *r,
     ngx_str_t *body, ngx_http_consent_post_t *post);
+static ngx_int_t ngx_http_consent_form_single(cg_str_t name, cg_str_t value,
+    ngx_http_consent_post_t *post, ngx_uint_t *seen);
 static void ngx_http_consent_tick(ngx_http_request_t *r, cg_str_t field,
     cg_str_t value, ngx_http_consent_post_t *post);
 static void ngx_http_consent_say_age(cg_str_t value,
@@ -187,36 +189,81 @@ static ngx_int_t
 ngx_http_consent_parse_form(ngx_http_request_t *r, ngx_str_t *body,
     ngx_http_consent_post_t *post)
 {
-    int        rc;
-    cg_str_t   name, value;
-    cg_form_t  form;
+    int         rc;
+    cg_str_t    name, value;
+    cg_form_t   form;
+    ngx_uint_t  seen;
 
+    seen = 0;
     form.pos = body->data;
     form.end = body->data + body->len;
 
     while ((rc = cg_form_next(&form, &name, &value)) == 1) {
 
-        if (cg_str_eq(name, cg_str("token"))) {
-            post->token = value;
-
-        } else if (cg_str_eq(name, cg_str("return"))) {
-            post->back = value;
-
-        } else if (cg_str_eq(name, cg_str("document"))
-                   || cg_str_eq(name, cg_str("purpose")))
+        if (cg_str_eq(name, cg_str("document"))
+            || cg_str_eq(name, cg_str("purpose")))
         {
             ngx_http_consent_tick(r, name, value, post);
 
-        } else if (cg_str_eq(name, cg_str("residence"))) {
-            post->residence = value;
-            post->resides = 1;
-
-        } else if (cg_str_eq(name, cg_str("age"))) {
-            ngx_http_consent_say_age(value, post);
+        } else if (ngx_http_consent_form_single(name, value, post, &seen)
+                   != NGX_OK)
+        {
+            return NGX_HTTP_BAD_REQUEST;
         }
     }
 
     return rc == 0 ? NGX_OK : NGX_HTTP_BAD_REQUEST;
+}
+
+
+/* A form that says "yes" and "no" says nothing that one could prove. */
+
+static ngx_int_t
+ngx_http_consent_form_single(cg_str_t name, cg_str_t value,
+    ngx_http_consent_post_t *post, ngx_uint_t *seen)
+{
+    ngx_uint_t  i;
+
+    static const cg_str_t  names[] = {
+        cg_str("token"), cg_str("return"), cg_str("residence"), cg_str("age")
+    };
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (cg_str_eq(name, names[i])) {
+            break;
+        }
+    }
+
+    if (*seen & (1 << i)) {
+        return NGX_DECLINED;
+    }
+
+    switch (i) {
+
+    case 0:
+        post->token = value;
+        break;
+
+    case 1:
+        post->back = value;
+        break;
+
+    case 2:
+        post->residence = value;
+        post->resides = 1;
+        break;
+
+    case 3:
+        ngx_http_consent_say_age(value, post);
+        break;
+
+    default:
+        return NGX_OK;
+    }
+
+    *seen |= 1 << i;
+
+    return NGX_OK;
 }
 
 

@@ -135,6 +135,12 @@ ngx_http_consent_process(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
         return ngx_http_consent_fail(r, ctx, failure);
     }
 
+    /* what was to be an acceptance may say no more than an age */
+
+    if (change->what != CG_EVENT_ACCEPT && ngx_http_consent_only_link(ctx)) {
+        return ngx_http_consent_refuse(r, NGX_HTTP_CONSENT_LINK_ACCEPT);
+    }
+
     if (ctx->facts.lookup == CG_LOOKUP_FAILED) {
         return ngx_http_consent_fail(r, ctx, NGX_HTTP_CONSENT_NO_STORE);
     }

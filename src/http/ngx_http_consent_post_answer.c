@@ -64,6 +64,9 @@ static const ngx_http_consent_failure_t  ngx_http_consent_failures[] = {
     { 410, "link-erased", "The link is no longer good",
       "The record that it was made for has been erased or withdrawn." },
 
+    { 403, "link-accept", "The link only lets you accept",
+      "For anything else sign in." },
+
     { 503, "unavailable", "The answer could not be recorded",
       "The record of consents does not answer at the moment: send it again." },
 

@@ -141,7 +141,8 @@ ngx_http_consent_purpose_state(ngx_http_consent_ctx_t *ctx,
         return cg_str("necessary");
     }
 
-    record = ngx_http_consent_answers(ctx);
+    record = ngx_http_consent_only_link(ctx) ? NULL
+                                             : ngx_http_consent_answers(ctx);
 
     if (record && (record->answered >> n & 1)) {
         return ngx_http_consent_granted(ctx->request, ctx) & (1 << n)

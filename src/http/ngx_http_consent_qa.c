@@ -398,6 +398,12 @@ ngx_http_consent_qa_post(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
         uri.len = args - uri.data;
     }
 
+    /* "//example.org/..%2fqa" is this page, too, and another site's */
+
+    if (!cg_return_valid(ngx_http_consent_cstr(&uri))) {
+        ngx_str_set(&uri, "/");
+    }
+
     return ngx_http_consent_redirect(r, NGX_HTTP_SEE_OTHER, &uri);
 }
 

@@ -189,6 +189,12 @@ ngx_http_consent_tcf_init(ngx_conf_t *cf, ngx_http_consent_main_conf_t *mcf)
 cg_purposes_t
 ngx_http_consent_granted(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
 {
+    /* a link may have been passed on: it tells nobody what else is on record */
+
+    if (ngx_http_consent_only_link(ctx)) {
+        return ngx_consent_store_policies(ctx->mcf->client)->necessary;
+    }
+
     if (ngx_http_consent_know_tcf(r, ctx) != NGX_OK) {
         ctx->facts.tcf = 0;
     }

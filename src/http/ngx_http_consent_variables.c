@@ -441,7 +441,8 @@ ngx_http_consent_v_residence(ngx_http_request_t *r,
     uint8_t             code[2];
     const cg_record_t  *record;
 
-    record = ctx && ctx->done ? ngx_http_consent_answers(ctx) : NULL;
+    record = ctx && ctx->done && !ngx_http_consent_only_link(ctx)
+             ? ngx_http_consent_answers(ctx) : NULL;
 
     n = record ? cg_country_code(record->residence, code) : 0;
 
