@@ -6,6 +6,7 @@ use v5.36;
 use lib 't/lib';
 use Cwd qw(abs_path);
 use File::Basename qw(dirname);
+use File::Path qw(remove_tree);
 use File::Temp;
 use Test::More;
 use ConsentGate::Process qw(slurp wait_for);
@@ -20,6 +21,11 @@ END
 
 # Runs the body of a test; returns its exit code and output.
 sub run_test ($body) {
+    return end_test(start_test($body, "$tmp/build"));
+}
+
+
+sub start_test ($body, $build) {
     state $n = 0;
     my $name = 'harness-' . ++$n;
     my $file = "$tmp/$name.t";
@@ -36,9 +42,17 @@ $body
 END
     close $fh or die "$file: $!";
 
-    local @ENV{qw(CG_KEEP CG_BUILD TMPDIR)} = ('', "$tmp/build", "$tmp");
+    local @ENV{qw(CG_KEEP CG_BUILD TMPDIR)} = ('', $build, "$tmp");
 
-    my $output = `'$^X' '$file' 2>&1`;
+    open my $test, '-|', "'$^X' '$file' 2>&1" or die "$file: $!";
+
+    return $test;
+}
+
+
+sub end_test ($test) {
+    my $output = do { local $/; readline $test } // '';
+    close $test;
     my ($dir) = $output =~ /^# directory (.*)$/m;
 
     return { code => $? >> 8, output => $output, dir => $dir };
@@ -119,17 +133,49 @@ END
     is_deeply [grep { !gone($_) } @pids], [], 'and leaves none';
 };
 
-subtest 'a test that is killed' => sub {
-    my $r = run_test($SERVER . <<'END');
-        $| = 1;
-        my $redis = $t->redis;
-        say "# pid $_" for $nginx->pid, $nginx->children, $redis->pid;
-        kill KILL => $$;
+# Servers of every kind, one of them stopped, and a process behind another.
+my $MANY = $SERVER . <<'END';
+    $| = 1;
+    my $redis = $t->redis;
+    my $fake = $t->fake;
+    my $group = ConsentGate::Process::spawn_group("$t->{dir}/group.log",
+        'sh', '-c', 'trap "" TERM; sleep 300 & echo $!; exec sleep 300');
+    my $behind = wait_for(sub { slurp("$t->{dir}/group.log") =~ /(\d+)/ && $1 });
+    say "# pid $_" for $nginx->pid, $nginx->children, $redis->pid,
+        $fake->{pid}, $group, $behind;
+    $redis->freeze;
 END
-    my @pids = $r->{output} =~ /^# pid (\d+)$/mg;
 
-    is @pids, 3, 'had three processes';
-    is_deeply [grep { !gone($_) } @pids], [], 'and leaves none';
+for my $how (qw(KILL TERM INT HUP)) {
+    subtest "a test that is ended by $how" => sub {
+        my $r = run_test("$MANY kill $how => \$\$; sleep 60;");
+        my @pids = $r->{output} =~ /^# pid (\d+)$/mg;
+
+        is @pids, 6, 'had six processes' or diag $r->{output};
+        is_deeply [grep { !gone($_) } @pids], [], 'and leaves none';
+        is_deeply [glob "$tmp/consent-gate.*"], [], 'and no sockets'
+            if $how ne 'KILL';
+        remove_tree(glob "$tmp/consent-gate.*");
+    };
+}
+
+subtest 'ports' => sub {
+    my $take = <<'END';
+        my @ports = map { $t->port($_) } 1 .. 150;
+        say "# port $_" for @ports;
+        wait_for(sub { 4 <= (() = glob "$ENV{CG_RENDEZVOUS}/*") }, 30)
+            if open my $fh, '>', "$ENV{CG_RENDEZVOUS}/$$";
+        Test::More::pass(); $t->done;
+END
+    local $ENV{CG_RENDEZVOUS} = "$tmp/rendezvous";
+    mkdir $ENV{CG_RENDEZVOUS};
+
+    # at the same time, each with a build/ of its own
+    my @runs = map { start_test($take, "$tmp/build$_") } 1 .. 4;
+    my %seen;
+    $seen{$_}++ for map { end_test($_)->{output} =~ /^# port (\d+)$/mg } @runs;
+
+    is scalar(keys %seen), 600, 'are never given to two';
 };
 
 subtest 'a test that does not come to its end' => sub {

@@ -10,7 +10,7 @@ use HTTP::Tiny;
 use JSON::PP ();
 use MIME::Base64 qw(decode_base64);
 
-use ConsentGate::Process qw(free_port spawn stop wait_for);
+use ConsentGate::Process qw(free_port spawn_group stop wait_for);
 
 use constant ELEMENT => 'element-6066-11e4-a52e-4f735466cecf';
 
@@ -37,7 +37,7 @@ sub new ($class, %options) {
     make_path($self->{dir});
     $self->{port} = free_port();
     $self->{http} = HTTP::Tiny->new(timeout => 60);
-    $self->{pid} = spawn("$self->{dir}/chromedriver.log",
+    $self->{pid} = spawn_group("$self->{dir}/chromedriver.log",
         '/usr/bin/chromedriver', "--port=$self->{port}",
         '--allowed-ips=127.0.0.1');
 

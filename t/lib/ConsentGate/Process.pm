@@ -12,7 +12,8 @@ use IO::Socket::UNIX;
 use POSIX qw(WNOHANG);
 use Time::HiRes qw(sleep time);
 
-our @EXPORT_OK = qw(spawn die_with alive stop reap wait_for free_port slurp);
+our @EXPORT_OK = qw(spawn spawn_group die_with alive stop reap wait_for
+    free_port slurp);
 
 use constant {
     PR_SET_PDEATHSIG => 1,      # prctl(2)
@@ -51,9 +52,34 @@ sub spawn ($log, @command) {
         POSIX::_exit($ok ? 0 : 1);
     }
 
+    run(@command);
+}
+
+
+sub run (@command) {
     { no warnings 'exec'; exec { $command[0] } @command; }
     print STDERR "$command[0]: $!\n";
     POSIX::_exit(127);
+}
+
+
+# Starts a program that starts others and may leave them behind: all of them
+# end with it, and with us.
+sub spawn_group ($log, @command) {
+    return spawn($log, sub {
+        my $stop = 0;
+        local $SIG{TERM} = sub { $stop = 1 };
+
+        setpgrp;
+        my $pid = fork // croak "fork: $!";
+        run(@command) if !$pid;
+
+        wait_for(sub { $stop || waitpid($pid, WNOHANG) }, 1e9);
+        local $SIG{TERM} = 'IGNORE';
+        kill 'TERM', -$$;
+        wait_for(sub { waitpid $pid, WNOHANG }, 1);
+        kill 'KILL', -$$;
+    });
 }
 
 
@@ -185,6 +211,10 @@ ConsentGate::Process - start and stop processes, find ports, wait
 The process id. Its output is appended to the file C<$log>. With C<{ end =E<gt>
 'KILL' }> before the command that is the signal it gets when we are gone: for
 what may be stopped then.
+
+=item C<spawn_group($log, @command)>
+
+The same for a program whose children outlive it.
 
 =item C<die_with($parent)>
 
