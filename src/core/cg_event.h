@@ -9,6 +9,8 @@
 #include "cg_token.h"
 
 
+#define CG_VERSION       "0.1.0"     /* of the gate: "gate" of an event */
+
 #define CG_EVENT_ID_LEN  16          /* bytes */
 #define CG_MAX_EVENT     6144        /* bytes of a body */
 

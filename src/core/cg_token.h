@@ -16,6 +16,11 @@
 #define CG_MAX_TOKEN \
     (CG_MAX_KID + 1 + cg_base64url_len(CG_MAX_PAYLOAD + CG_TOKEN_MAC))
 
+#define CG_FORM_TTL     7200        /* seconds a form may stay open */
+/* the tombstone of what is erased outlives every form, and the gates whose
+ * clocks go wrong */
+#define CG_TOMBSTONE_TTL  (CG_FORM_TTL + 600)
+
 
 /*
  * Signs `payload` with the first key: "KID.base64url(payload MAC)", where the

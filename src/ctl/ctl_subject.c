@@ -9,10 +9,6 @@
 #include "ctl_record.h"
 
 
-/* Seconds: as NGX_HTTP_CONSENT_TOMBSTONE_TTL, for as long as forms live. */
-#define CTL_TOMBSTONE_TTL  7800
-
-
 static json_t *ctl_subject_json(ctl_t *ctl, const ctl_record_t *record);
 static void ctl_subject_say(ctl_t *ctl, const ctl_record_t *record);
 static ctl_exit_e ctl_subject_erased(ctl_t *ctl, const ctl_record_t *record,
@@ -100,7 +96,7 @@ ctl_subject_erase(ctl_t *ctl, int argc, char **argv)
     memset(&change, 0, sizeof(change));
     change.what = "erase";
     change.event = CG_EVENT_ERASE;
-    change.ttl = CTL_TOMBSTONE_TTL;
+    change.ttl = CG_TOMBSTONE_TTL;
 
     rc = ctl_record_find(ctl, &record);
 

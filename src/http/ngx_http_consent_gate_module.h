@@ -21,13 +21,11 @@
 #include "../store/ngx_consent_store.h"
 
 
-#define NGX_HTTP_CONSENT_VERSION  "0.1.0"
+#define NGX_HTTP_CONSENT_VERSION  CG_VERSION
 
-#define NGX_HTTP_CONSENT_FORM_TTL   7200    /* seconds a form may stay open */
+#define NGX_HTTP_CONSENT_FORM_TTL   CG_FORM_TTL         /* seconds */
 #define NGX_HTTP_CONSENT_GATED_TTL  600     /* seconds from gate to page */
-/* the tombstone of what is erased outlives every form, and the gates whose
- * clocks go wrong */
-#define NGX_HTTP_CONSENT_TOMBSTONE_TTL  (NGX_HTTP_CONSENT_FORM_TTL + 600)
+#define NGX_HTTP_CONSENT_TOMBSTONE_TTL  CG_TOMBSTONE_TTL
 #define NGX_HTTP_CONSENT_MAX_BODY   32768   /* bytes of a POST to the API */
 #define NGX_HTTP_CONSENT_RETRY      "5"     /* seconds, of Retry-After */
 #define NGX_HTTP_CONSENT_MAX_ACCOUNT  1024  /* bytes of an account's id */
