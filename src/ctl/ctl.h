@@ -14,7 +14,7 @@
 #include "../core/cg_event.h"
 
 
-#define CTL_VERSION      "0.1.0"
+#define CTL_VERSION      CG_VERSION
 #define CTL_CONF         "/etc/nginx/consent/consentctl.conf"
 #define CTL_MAX_OPTIONS  32       /* of one command, settings apart */
 #define CTL_MAX_LINE     65536    /* bytes of a line of input */
@@ -73,6 +73,8 @@ typedef enum {
     CTL_TOPOLOGY,
     CTL_USERNAME,
     CTL_PASSWORD_FILE,
+    CTL_SENTINEL_USERNAME,
+    CTL_SENTINEL_PASSWORD_FILE,
     CTL_DATABASE,
     CTL_TLS,
     CTL_TLS_TRUSTED,
@@ -99,6 +101,14 @@ typedef struct {
 extern const ctl_setting_t  ctl_settings[CTL_SETTINGS];
 
 
+/* Errors that may turn out not to matter: one after the other, "; " between. */
+
+typedef struct {
+    size_t  len;
+    char    text[1024];
+} ctl_held_t;
+
+
 /* One run. */
 
 struct ctl_s {
@@ -113,6 +123,7 @@ struct ctl_s {
 
     time_t                progress;                   /* when it was told */
     ctl_exit_e            failed;                     /* as ctl_fail() said */
+    ctl_held_t           *held;         /* NULL: errors are told at once */
 
     cg_keys_t             keys;
     bool                  has_keys;
@@ -185,7 +196,8 @@ void ctl_progress(ctl_t *ctl, const char *what, uint64_t done,
     uint64_t total);
 /*
  * Reports an error and returns `code`, which is also in ctl->failed, for those
- * who only hear of a NULL. The one place where errors end.
+ * who only hear of a NULL. The one place where errors end; while ctl->held is
+ * set they are kept there instead.
  */
 ctl_exit_e ctl_fail(ctl_t *ctl, ctl_exit_e code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
@@ -224,7 +236,10 @@ ctl_exit_e ctl_redis_open(ctl_t *ctl);
 void ctl_redis_close(ctl_redis_t *redis);
 
 size_t ctl_redis_nodes(const ctl_redis_t *redis);
-/* A master, from 0 to ctl_redis_nodes() - 1. */
+/*
+ * A node, from 0 to ctl_redis_nodes() - 1, NULL if it is no master. Nodes that
+ * are heard of later come behind.
+ */
 ctl_node_t *ctl_redis_node(ctl_redis_t *redis, size_t i);
 /* The master that has a key. */
 ctl_node_t *ctl_redis_of(ctl_redis_t *redis, cg_str_t key);
@@ -236,13 +251,25 @@ const char *ctl_node_name(const ctl_node_t *node);
  * reported (that of Redis, too) and is in ctl->failed.
  */
 redisReply *ctl_ask(ctl_t *ctl, cg_str_t key, const char *fmt, ...);
-/* To a node. */
-redisReply *ctl_ask_node(ctl_t *ctl, ctl_node_t *node, const char *fmt, ...);
-/* The same, but an error of Redis is a reply like others. */
-redisReply *ctl_try_node(ctl_t *ctl, ctl_node_t *node, const char *fmt, ...);
-/* By arguments, routed by `key`. */
+/* By arguments. */
 redisReply *ctl_ask_argv(ctl_t *ctl, cg_str_t key, int argc,
     const char **argv, const size_t *lens);
+/* To a node. */
+redisReply *ctl_ask_node(ctl_t *ctl, ctl_node_t *node, const char *fmt, ...);
+/* The same two, but an error of Redis is a reply like others. */
+redisReply *ctl_try(ctl_t *ctl, cg_str_t key, const char *fmt, ...);
+redisReply *ctl_try_node(ctl_t *ctl, ctl_node_t *node, const char *fmt, ...);
+
+/*
+ * Reports and releases a reply that is not of `type` (REDIS_REPLY_*), and
+ * returns NULL, as it does of NULL. `what` was asked for: "TTL".
+ */
+redisReply *ctl_expect(ctl_t *ctl, redisReply *reply, int type,
+    const char *what);
+/* The same for HGETALL: pairs of strings. */
+redisReply *ctl_expect_hash(ctl_t *ctl, redisReply *reply);
+/* "WRONGTYPE": there is something else under the key. */
+bool ctl_reply_wrong_type(const redisReply *reply);
 
 /*
  * ctl_batch.c. Many commands at once: added, run together, their replies by
@@ -257,6 +284,7 @@ typedef struct {
 } ctl_call_t;
 
 typedef struct {
+    bool         errors;      /* those of Redis are replies like others */
     size_t       n;
     size_t       size;
     ctl_call_t  *calls;
@@ -266,7 +294,7 @@ ctl_exit_e ctl_batch_add(ctl_t *ctl, ctl_batch_t *batch, cg_str_t key,
     const char *fmt, ...);
 ctl_exit_e ctl_batch_add_argv(ctl_t *ctl, ctl_batch_t *batch, cg_str_t key,
     int argc, const char **argv, const size_t *lens);
-/* Fills in the replies. An error of Redis is reported, and ends it. */
+/* Fills in the replies. Errors of Redis are reported, and end it. */
 ctl_exit_e ctl_batch_run(ctl_t *ctl, ctl_batch_t *batch);
 void ctl_batch_clear(ctl_batch_t *batch);
 void ctl_batch_free(ctl_batch_t *batch);

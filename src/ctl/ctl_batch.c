@@ -8,6 +8,8 @@
 #include "ctl_redis.h"
 
 
+static ctl_exit_e ctl_batch_keep(ctl_t *ctl, ctl_batch_t *batch,
+    cg_str_t key, char *bytes, size_t len);
 static ctl_exit_e ctl_batch_grow(ctl_t *ctl, ctl_batch_t *batch);
 static ctl_exit_e ctl_batch_send(ctl_t *ctl, ctl_batch_t *batch);
 
@@ -16,32 +18,16 @@ ctl_exit_e
 ctl_batch_add(ctl_t *ctl, ctl_batch_t *batch, cg_str_t key, const char *fmt,
     ...)
 {
-    int          len;
+    char        *bytes;
+    size_t       len;
     va_list      args;
-    ctl_call_t  *call;
     ctl_exit_e   rc;
 
-    rc = ctl_batch_grow(ctl, batch);
-    if (rc != CTL_OK) {
-        return rc;
-    }
-
-    call = &batch->calls[batch->n];
-
     va_start(args, fmt);
-    len = redisvFormatCommand(&call->bytes, fmt, args);
+    rc = ctl_node_format(ctl, &bytes, &len, fmt, args);
     va_end(args);
 
-    if (len < 0) {
-        return ctl_fail(ctl, CTL_FAILED, "out of memory");
-    }
-
-    call->len = (size_t) len;
-    call->node = ctl_redis_of(ctl->redis, key);
-    call->reply = NULL;
-    batch->n++;
-
-    return CTL_OK;
+    return rc == CTL_OK ? ctl_batch_keep(ctl, batch, key, bytes, len) : rc;
 }
 
 
@@ -49,28 +35,13 @@ ctl_exit_e
 ctl_batch_add_argv(ctl_t *ctl, ctl_batch_t *batch, cg_str_t key, int argc,
     const char **argv, const size_t *lens)
 {
-    long long    len;
-    ctl_call_t  *call;
+    char        *bytes;
+    size_t       len;
     ctl_exit_e   rc;
 
-    rc = ctl_batch_grow(ctl, batch);
-    if (rc != CTL_OK) {
-        return rc;
-    }
+    rc = ctl_node_words(ctl, &bytes, &len, argc, argv, lens);
 
-    call = &batch->calls[batch->n];
-    len = redisFormatCommandArgv(&call->bytes, argc, argv, lens);
-
-    if (len < 0) {
-        return ctl_fail(ctl, CTL_FAILED, "out of memory");
-    }
-
-    call->len = (size_t) len;
-    call->node = ctl_redis_of(ctl->redis, key);
-    call->reply = NULL;
-    batch->n++;
-
-    return CTL_OK;
+    return rc == CTL_OK ? ctl_batch_keep(ctl, batch, key, bytes, len) : rc;
 }
 
 
@@ -95,7 +66,11 @@ ctl_batch_run(ctl_t *ctl, ctl_batch_t *batch)
         call = &batch->calls[i];
         call->reply = ctl_cluster_follow(ctl, call->reply, call->node,
                                          call->bytes, call->len);
-        call->reply = ctl_redis_checked(ctl, call->node, call->reply);
+
+        if (!batch->errors) {
+            call->reply = ctl_redis_checked(ctl, call->node, call->reply);
+        }
+
         rc = call->reply == NULL ? ctl->failed : CTL_OK;
     }
 
@@ -127,6 +102,31 @@ ctl_batch_free(ctl_batch_t *batch)
     free(batch->calls);
     batch->calls = NULL;
     batch->size = 0;
+}
+
+
+/* Takes `bytes`. */
+
+static ctl_exit_e
+ctl_batch_keep(ctl_t *ctl, ctl_batch_t *batch, cg_str_t key, char *bytes,
+    size_t len)
+{
+    ctl_call_t  *call;
+    ctl_exit_e   rc;
+
+    rc = ctl_batch_grow(ctl, batch);
+    if (rc != CTL_OK) {
+        free(bytes);
+        return rc;
+    }
+
+    call = &batch->calls[batch->n++];
+    call->bytes = bytes;
+    call->len = len;
+    call->node = ctl_redis_of(ctl->redis, key);
+    call->reply = NULL;
+
+    return CTL_OK;
 }
 
 

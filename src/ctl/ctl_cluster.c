@@ -15,6 +15,9 @@
 
 static ctl_exit_e ctl_cluster_range(ctl_t *ctl, const redisReply *range,
     const ctl_node_t *from);
+static ctl_node_t *ctl_cluster_at(ctl_t *ctl, cg_str_t host, unsigned port,
+    const ctl_node_t *from);
+static bool ctl_cluster_host(const redisReply *reply, cg_str_t *host);
 static ctl_node_t *ctl_cluster_target(ctl_t *ctl, const redisReply *reply,
     const ctl_node_t *from);
 
@@ -40,7 +43,7 @@ ctl_cluster_node(ctl_t *ctl, const char *address)
         return NULL;
     }
 
-    node = ctl_node_open(ctl, redis, address, NULL, 0);
+    node = ctl_node_open(ctl, redis, address, CTL_NODE_DATA);
 
     if (node != NULL) {
         redis->nodes[redis->n++] = node;
@@ -91,10 +94,9 @@ ctl_cluster_map(ctl_t *ctl, ctl_node_t *node)
 static ctl_exit_e
 ctl_cluster_range(ctl_t *ctl, const redisReply *range, const ctl_node_t *from)
 {
-    char               address[300];
+    cg_str_t           host;
     long long          i;
     ctl_node_t        *node;
-    const char        *host;
     const redisReply  *master;
 
     if (range->type != REDIS_REPLY_ARRAY || range->elements < 3
@@ -104,28 +106,18 @@ ctl_cluster_range(ctl_t *ctl, const redisReply *range, const ctl_node_t *from)
         || range->element[1]->integer >= CG_SLOTS
         || range->element[2]->type != REDIS_REPLY_ARRAY
         || range->element[2]->elements < 2
-        || range->element[2]->element[1]->type != REDIS_REPLY_INTEGER)
+        || !ctl_cluster_host(range->element[2]->element[0], &host)
+        || range->element[2]->element[1]->type != REDIS_REPLY_INTEGER
+        || range->element[2]->element[1]->integer < 1
+        || range->element[2]->element[1]->integer > 65535)
     {
         return ctl_fail(ctl, CTL_REDIS, "Redis at %s: CLUSTER SLOTS cannot be "
                         "read", from->name);
     }
 
     master = range->element[2];
-    host = master->element[0]->type == REDIS_REPLY_STRING
-           ? master->element[0]->str : "";
-
-    /* a node that does not know its own address says nothing, or "?" */
-
-    if (host[0] == '\0' || strcmp(host, "?") == 0) {
-        snprintf(address, sizeof(address), "%s", from->name);
-
-    } else {
-        snprintf(address, sizeof(address), strchr(host, ':') != NULL
-                 ? "[%.255s]:%lld" : "%.255s:%lld", host,
-                 master->element[1]->integer);
-    }
-
-    node = ctl_cluster_node(ctl, address);
+    node = ctl_cluster_at(ctl, host, (unsigned) master->element[1]->integer,
+                          from);
     if (node == NULL) {
         return ctl->failed;
     }
@@ -138,6 +130,41 @@ ctl_cluster_range(ctl_t *ctl, const redisReply *range, const ctl_node_t *from)
     }
 
     return CTL_OK;
+}
+
+
+/* Nothing, or "?": a node does not know its own address. */
+
+static bool
+ctl_cluster_host(const redisReply *reply, cg_str_t *host)
+{
+    *host = ctl_reply_str(reply);
+
+    if (cg_str_eq(*host, cg_str("?"))) {
+        host->len = 0;
+    }
+
+    return reply->type == REDIS_REPLY_NIL
+           || (reply->type == REDIS_REPLY_STRING
+               && (host->len == 0 || cg_host_valid(*host)));
+}
+
+
+/* Without a host it is that of who says so, at another port. */
+
+static ctl_node_t *
+ctl_cluster_at(ctl_t *ctl, cg_str_t host, unsigned port,
+    const ctl_node_t *from)
+{
+    char  address[CTL_MAX_ADDRESS];
+
+    if (host.len == 0 && !ctl_net_host(from->name, &host)) {
+        return ctl_cluster_node(ctl, from->name);
+    }
+
+    ctl_net_address(address, sizeof(address), host, port);
+
+    return ctl_cluster_node(ctl, address);
 }
 
 
@@ -212,7 +239,6 @@ static ctl_node_t *
 ctl_cluster_target(ctl_t *ctl, const redisReply *reply,
     const ctl_node_t *from)
 {
-    char           address[CG_MAX_HOST + 16];
     ctl_node_t    *node;
     cg_redirect_t  r;
 
@@ -222,18 +248,7 @@ ctl_cluster_target(ctl_t *ctl, const redisReply *reply,
         return NULL;
     }
 
-    if (r.host.len == 0) {
-        snprintf(address, sizeof(address), "%.*s:%u",
-                 (int) strcspn(from->name, ":"), from->name,
-                 (unsigned) r.port);
-    } else {
-        snprintf(address, sizeof(address),
-                 memchr(r.host.data, ':', r.host.len) != NULL
-                 ? "[%.*s]:%u" : "%.*s:%u", (int) r.host.len, r.host.data,
-                 (unsigned) r.port);
-    }
-
-    node = ctl_cluster_node(ctl, address);
+    node = ctl_cluster_at(ctl, r.host, r.port, from);
 
     if (node != NULL && !r.ask) {
         node->master = true;

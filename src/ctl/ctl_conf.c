@@ -38,6 +38,13 @@ const ctl_setting_t  ctl_settings[CTL_SETTINGS] = {
     { "password_file", "FILE", NULL,
       "a file with the password and nothing else" },
 
+    { "sentinel_username", "NAME", NULL,
+      "the user of the sentinels' own ACL" },
+
+    { "sentinel_password_file", "FILE", NULL,
+      "its password; without it sentinels are asked\n"
+      "without one" },
+
     { "database", "NUMBER", "0",
       "the number of the logical database" },
 
@@ -314,6 +321,19 @@ ctl_conf_check(ctl_t *ctl)
             return ctl_fail(ctl, CTL_USAGE, "%s: \"%s\" is not a time",
                             ctl_settings[spans[i]].name, value);
         }
+    }
+
+    if (ctl->setting[CTL_USERNAME] != NULL
+        && ctl->setting[CTL_PASSWORD_FILE] == NULL)
+    {
+        return ctl_fail(ctl, CTL_USAGE, "username needs password_file");
+    }
+
+    if (ctl->setting[CTL_SENTINEL_USERNAME] != NULL
+        && ctl->setting[CTL_SENTINEL_PASSWORD_FILE] == NULL)
+    {
+        return ctl_fail(ctl, CTL_USAGE, "sentinel_username needs "
+                        "sentinel_password_file");
     }
 
     value = ctl->setting[CTL_TLS];

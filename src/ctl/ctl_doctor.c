@@ -232,13 +232,15 @@ ctl_doctor_database(ctl_t *ctl, ctl_doctor_t *d)
 static ctl_exit_e
 ctl_doctor_redis(ctl_t *ctl, ctl_doctor_t *d)
 {
-    size_t      i;
-    ctl_exit_e  rc;
+    size_t       i;
+    ctl_exit_e   rc;
+    ctl_node_t  *node;
 
     rc = ctl_redis_open(ctl);
 
     for (i = 0; rc == CTL_OK && i < ctl_redis_nodes(ctl->redis); i++) {
-        rc = ctl_doctor_node(ctl, d, ctl_redis_node(ctl->redis, i));
+        node = ctl_redis_node(ctl->redis, i);
+        rc = node != NULL ? ctl_doctor_node(ctl, d, node) : CTL_OK;
     }
 
     return rc;

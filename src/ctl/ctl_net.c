@@ -18,7 +18,6 @@
 #include "ctl_net.h"
 
 
-#define CTL_DEFAULT_PORT  "6379"
 #define CTL_MAX_HOST      256      /* bytes */
 
 
@@ -85,10 +84,9 @@ ctl_net_tls(ctl_t *ctl, SSL_CTX **tls)
 
 bool
 ctl_net_connect(ctl_t *ctl, ctl_net_t *net, const char *address,
-    SSL_CTX *tls)
+    const char *port, SSL_CTX *tls)
 {
-    char         host[CTL_MAX_HOST];
-    const char  *port;
+    char  host[CTL_MAX_HOST];
 
     net->fd = -1;
     net->ssl = NULL;
@@ -115,6 +113,39 @@ ctl_net_connect(ctl_t *ctl, ctl_net_t *net, const char *address,
         ctl_net_close(net);
         return false;
     }
+
+    return true;
+}
+
+
+void
+ctl_net_address(char *address, size_t size, cg_str_t host, unsigned port)
+{
+    snprintf(address, size, memchr(host.data, ':', host.len) != NULL
+             ? "[%.*s]:%u" : "%.*s:%u", (int) host.len, host.data, port);
+}
+
+
+bool
+ctl_net_host(const char *address, cg_str_t *host)
+{
+    size_t       len;
+    const char  *colon;
+
+    if (strncmp(address, "unix:", 5) == 0) {
+        return false;
+    }
+
+    if (*address == '[') {
+        address++;
+        len = strcspn(address, "]");
+
+    } else {
+        colon = strrchr(address, ':');
+        len = colon != NULL ? (size_t) (colon - address) : strlen(address);
+    }
+
+    *host = (cg_str_t) { len, (const uint8_t *) address };
 
     return true;
 }
@@ -232,7 +263,6 @@ ctl_net_tcp(ctl_t *ctl, ctl_net_t *net, const char *host,
 
     memset(&hints, 0, sizeof(hints));
     hints.ai_socktype = SOCK_STREAM;
-    hints.ai_flags = AI_ADDRCONFIG;
 
     rc = getaddrinfo(host, port, &hints, &list);
     if (rc != 0) {
@@ -284,40 +314,37 @@ ctl_net_dial(ctl_t *ctl, ctl_net_t *net, int family,
 }
 
 
+/* *port is left alone if the address has none. */
+
 static bool
 ctl_net_split(const char *address, char *host, const char **port)
 {
-    size_t       len;
-    const char  *colon, *start;
+    cg_str_t     name;
+    const char  *rest;
 
-    start = address;
-    *port = CTL_DEFAULT_PORT;
-
-    if (*address == '[') {
-        start = address + 1;
-        colon = strchr(start, ']');
-
-        if (colon == NULL || (colon[1] != ':' && colon[1] != '\0')) {
-            return false;
-        }
-
-        len = (size_t) (colon - start);
-        *port = colon[1] == ':' ? colon + 2 : *port;
-
-    } else {
-        colon = strrchr(address, ':');
-        len = colon != NULL ? (size_t) (colon - address) : strlen(address);
-        *port = colon != NULL ? colon + 1 : *port;
-    }
-
-    if (len == 0 || len >= CTL_MAX_HOST || **port == '\0') {
+    if (!ctl_net_host(address, &name)
+        || name.len == 0 || name.len >= CTL_MAX_HOST)
+    {
         return false;
     }
 
-    memcpy(host, start, len);
-    host[len] = '\0';
+    rest = (const char *) name.data + name.len;
 
-    return true;
+    if (*address == '[' && *rest++ != ']') {
+        return false;
+    }
+
+    if (*rest == ':') {
+        *port = rest + 1;
+
+    } else if (*rest != '\0') {
+        return false;
+    }
+
+    memcpy(host, name.data, name.len);
+    host[name.len] = '\0';
+
+    return **port != '\0';
 }
 
 
@@ -342,9 +369,11 @@ ctl_net_handshake(ctl_t *ctl, ctl_net_t *net, const char *host,
 
     param = SSL_get0_param(net->ssl);
 
-    if (X509_VERIFY_PARAM_set1_ip_asc(param, name) != 1) {
-        SSL_set_tlsext_host_name(net->ssl, name);
-        SSL_set1_host(net->ssl, name);
+    if (X509_VERIFY_PARAM_set1_ip_asc(param, name) != 1
+        && (SSL_set_tlsext_host_name(net->ssl, name) != 1
+            || SSL_set1_host(net->ssl, name) != 1))
+    {
+        return ctl_net_ssl_failed(net, "TLS", -1);
     }
 
     rc = SSL_connect(net->ssl);

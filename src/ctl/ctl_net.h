@@ -26,11 +26,16 @@ typedef struct {
 ctl_exit_e ctl_net_tls(ctl_t *ctl, SSL_CTX **tls);
 
 /*
- * Connects to "HOST:PORT", "HOST", "[::1]:6379" or "unix:PATH". False: see
- * net->error. `tls` may be NULL.
+ * Connects to "HOST:PORT", "HOST" at `port`, "[::1]:6379" or "unix:PATH".
+ * False: see net->error. `tls` may be NULL.
  */
 bool ctl_net_connect(ctl_t *ctl, ctl_net_t *net, const char *address,
-    SSL_CTX *tls);
+    const char *port, SSL_CTX *tls);
+/* Writes "HOST:PORT"; an IPv6 address gets brackets. */
+void ctl_net_address(char *address, size_t size, cg_str_t host,
+    unsigned port);
+/* The host of such an address; false: it is a socket of this machine. */
+bool ctl_net_host(const char *address, cg_str_t *host);
 /* All bytes, or false. */
 bool ctl_net_write(ctl_net_t *net, const char *data, size_t len);
 /* Some bytes, at least one; 0 after an error. */

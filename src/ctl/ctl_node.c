@@ -13,59 +13,52 @@
 #define CTL_READ_SIZE     65536    /* bytes */
 
 
-static ctl_exit_e ctl_node_greet(ctl_t *ctl, ctl_node_t *node);
-static ctl_exit_e ctl_node_auth(ctl_t *ctl, ctl_node_t *node);
+static ctl_exit_e ctl_node_greet(ctl_t *ctl, ctl_node_t *node,
+    ctl_node_e kind);
+static ctl_exit_e ctl_node_auth(ctl_t *ctl, ctl_node_t *node,
+    ctl_node_e kind);
 static ctl_exit_e ctl_node_must(ctl_t *ctl, ctl_node_t *node,
-    const char *what, const char *fmt, ...);
+    const char *what, redisReply *reply);
 
 
 ctl_node_t *
-ctl_node_open(ctl_t *ctl, ctl_redis_t *redis, const char *address, char *err,
-    size_t size)
+ctl_node_open(ctl_t *ctl, ctl_redis_t *redis, const char *address,
+    ctl_node_e kind)
 {
     ctl_node_t  *node;
 
     node = calloc(1, sizeof(ctl_node_t));
-
-    if (node == NULL || (node->name = strdup(address)) == NULL
-        || (node->reader = redisReaderCreate()) == NULL)
-    {
+    if (node == NULL) {
         ctl_fail(ctl, CTL_FAILED, "out of memory");
-        goto failed;
+        return NULL;
     }
 
-    if (!ctl_net_connect(ctl, &node->net, address, redis->tls)) {
+    node->net.fd = -1;
+    node->name = strdup(address);
+    node->reader = redisReaderCreate();
 
-        if (err != NULL) {
-            snprintf(err, size, "Redis at %s: %s", address, node->net.error);
-
-        } else {
-            ctl_fail(ctl, CTL_REDIS, "Redis at %s: %s", address,
-                     node->net.error);
-        }
-
-        goto failed;
+    if (node->name == NULL || node->reader == NULL) {
+        ctl_fail(ctl, CTL_FAILED, "out of memory");
+        ctl_node_close(node);
+        return NULL;
     }
 
-    if (ctl_node_greet(ctl, node) != CTL_OK) {
-        if (err != NULL) {
-            err[0] = '\0';
-        }
+    if (!ctl_net_connect(ctl, &node->net, address,
+                         kind == CTL_NODE_SENTINEL ? "26379" : "6379",
+                         redis->tls))
+    {
+        ctl_fail(ctl, CTL_REDIS, "Redis at %s: %s", address,
+                 node->net.error);
+        ctl_node_close(node);
+        return NULL;
+    }
 
+    if (ctl_node_greet(ctl, node, kind) != CTL_OK) {
         ctl_node_close(node);
         return NULL;
     }
 
     return node;
-
-failed:
-
-    if (node != NULL) {
-        node->net.fd = -1;
-        ctl_node_close(node);
-    }
-
-    return NULL;
 }
 
 
@@ -123,7 +116,13 @@ ctl_node_read(ctl_t *ctl, ctl_node_t *node)
         }
 
         if (reply != NULL) {
+            node->got = 0;
             return reply;
+        }
+
+        if (node->got > CTL_MAX_REPLY) {
+            err = "its reply is too large";
+            break;
         }
 
         n = ctl_net_read(&node->net, buf, sizeof(buf));
@@ -133,6 +132,7 @@ ctl_node_read(ctl_t *ctl, ctl_node_t *node)
             break;
         }
 
+        node->got += n;
         redisReaderFeed(node->reader, buf, n);
     }
 
@@ -154,22 +154,59 @@ ctl_node_call(ctl_t *ctl, ctl_node_t *node, const char *bytes, size_t len)
 }
 
 
+ctl_exit_e
+ctl_node_format(ctl_t *ctl, char **bytes, size_t *len, const char *fmt,
+    va_list args)
+{
+    int  n;
+
+    n = redisvFormatCommand(bytes, fmt, args);
+
+    if (n < 0) {
+        return ctl_fail(ctl, CTL_FAILED, "out of memory");
+    }
+
+    *len = (size_t) n;
+
+    return CTL_OK;
+}
+
+
+ctl_exit_e
+ctl_node_words(ctl_t *ctl, char **bytes, size_t *len, int argc,
+    const char **argv, const size_t *lens)
+{
+    long long  n;
+
+    n = redisFormatCommandArgv(bytes, argc, argv, lens);
+
+    if (n < 0) {
+        return ctl_fail(ctl, CTL_FAILED, "out of memory");
+    }
+
+    *len = (size_t) n;
+
+    return CTL_OK;
+}
+
+
 static ctl_exit_e
-ctl_node_greet(ctl_t *ctl, ctl_node_t *node)
+ctl_node_greet(ctl_t *ctl, ctl_node_t *node, ctl_node_e kind)
 {
     const char  *database;
     redisReply  *reply;
     ctl_exit_e   rc;
 
-    rc = ctl_node_auth(ctl, node);
+    rc = ctl_node_auth(ctl, node, kind);
     if (rc != CTL_OK) {
         return rc;
     }
 
     database = ctl_setting(ctl, CTL_DATABASE);
 
-    if (strcmp(database, "0") != 0) {
-        rc = ctl_node_must(ctl, node, "the database", "SELECT %s", database);
+    if (kind == CTL_NODE_DATA && strcmp(database, "0") != 0) {
+        rc = ctl_node_must(ctl, node, "the database",
+                           ctl_try_node(ctl, node, "SELECT %s", database));
         if (rc != CTL_OK) {
             return rc;
         }
@@ -185,8 +222,11 @@ ctl_node_greet(ctl_t *ctl, ctl_node_t *node)
     if (reply->type == REDIS_REPLY_ERROR
         && strncmp(reply->str, "NOAUTH", 6) == 0)
     {
-        rc = ctl_fail(ctl, CTL_REDIS, "Redis at %s wants a password: set "
-                      "password_file", node->name);
+        rc = ctl_fail(ctl, CTL_REDIS, "%s at %s wants a password: set %s",
+                      kind == CTL_NODE_SENTINEL ? "the sentinel" : "Redis",
+                      node->name, kind == CTL_NODE_SENTINEL
+                                  ? "sentinel_password_file"
+                                  : "password_file");
     }
 
     freeReplyObject(reply);
@@ -196,20 +236,21 @@ ctl_node_greet(ctl_t *ctl, ctl_node_t *node)
 
 
 static ctl_exit_e
-ctl_node_auth(ctl_t *ctl, ctl_node_t *node)
+ctl_node_auth(ctl_t *ctl, ctl_node_t *node, ctl_node_e kind)
 {
     char        *text;
     size_t       len;
     const char  *path, *user;
+    redisReply  *reply;
     ctl_exit_e   rc;
 
-    path = ctl_setting(ctl, CTL_PASSWORD_FILE);
-    user = ctl_setting(ctl, CTL_USERNAME);
+    path = ctl_setting(ctl, kind == CTL_NODE_SENTINEL
+                            ? CTL_SENTINEL_PASSWORD_FILE : CTL_PASSWORD_FILE);
+    user = ctl_setting(ctl, kind == CTL_NODE_SENTINEL
+                            ? CTL_SENTINEL_USERNAME : CTL_USERNAME);
 
     if (path == NULL) {
-        return user == NULL
-               ? CTL_OK
-               : ctl_fail(ctl, CTL_USAGE, "username needs password_file");
+        return CTL_OK;
     }
 
     rc = ctl_file_secret(ctl, path, CTL_MAX_PASSWORD, &text, &len);
@@ -221,39 +262,22 @@ ctl_node_auth(ctl_t *ctl, ctl_node_t *node)
         len--;
     }
 
-    rc = user != NULL
-         ? ctl_node_must(ctl, node, "the password", "AUTH %s %b", user, text,
-                         len)
-         : ctl_node_must(ctl, node, "the password", "AUTH %b", text, len);
+    reply = user != NULL
+            ? ctl_try_node(ctl, node, "AUTH %s %b", user, text, len)
+            : ctl_try_node(ctl, node, "AUTH %b", text, len);
 
     OPENSSL_cleanse(text, len);
     free(text);
 
-    return rc;
+    return ctl_node_must(ctl, node, "the password", reply);
 }
 
 
 static ctl_exit_e
-ctl_node_must(ctl_t *ctl, ctl_node_t *node, const char *what, const char *fmt,
-    ...)
+ctl_node_must(ctl_t *ctl, ctl_node_t *node, const char *what,
+    redisReply *reply)
 {
-    int          len;
-    char        *bytes;
-    va_list      args;
-    redisReply  *reply;
-    ctl_exit_e   rc;
-
-    va_start(args, fmt);
-    len = redisvFormatCommand(&bytes, fmt, args);
-    va_end(args);
-
-    if (len < 0) {
-        return ctl_fail(ctl, CTL_FAILED, "out of memory");
-    }
-
-    reply = ctl_node_call(ctl, node, bytes, (size_t) len);
-    OPENSSL_cleanse(bytes, (size_t) len);
-    free(bytes);
+    ctl_exit_e  rc;
 
     if (reply == NULL) {
         return ctl->failed;

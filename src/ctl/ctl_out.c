@@ -14,6 +14,9 @@
 #define CTL_MAX_MESSAGE  1024     /* bytes */
 
 
+static void ctl_hold(ctl_held_t *held, const char *message);
+
+
 static const char *const  ctl_exit_names[CTL_EXITS] = {
     "ok", "found", "usage", "file", "redis", "absent", "refused", "failed"
 };
@@ -105,6 +108,11 @@ ctl_fail(ctl_t *ctl, ctl_exit_e code, const char *fmt, ...)
         }
     }
 
+    if (ctl->held != NULL) {
+        ctl_hold(ctl->held, message);
+        return code;
+    }
+
     if (!ctl->json) {
         fprintf(stderr, "consentctl: %s\n", message);
         return code;
@@ -117,6 +125,21 @@ ctl_fail(ctl_t *ctl, ctl_exit_e code, const char *fmt, ...)
     ctl_put_line(stderr, error);
 
     return code;
+}
+
+
+static void
+ctl_hold(ctl_held_t *held, const char *message)
+{
+    int  n;
+
+    n = snprintf(held->text + held->len, sizeof(held->text) - held->len,
+                 "%s%s", held->len > 0 ? "; " : "", message);
+
+    /* what does not fit is dropped */
+
+    held->len += (size_t) n < sizeof(held->text) - held->len
+                 ? (size_t) n : sizeof(held->text) - held->len - 1;
 }
 
 

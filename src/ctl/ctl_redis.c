@@ -12,13 +12,12 @@ static ctl_exit_e ctl_redis_start(ctl_t *ctl);
 static ctl_exit_e ctl_redis_connect(ctl_t *ctl, const char *master);
 static ctl_exit_e ctl_redis_alone(ctl_t *ctl, ctl_node_t *node);
 static ctl_node_t *ctl_redis_first(ctl_t *ctl, const char *master);
+static ctl_node_t *ctl_redis_try(ctl_t *ctl, const char *address,
+    const char *master);
 static ctl_node_t *ctl_redis_master(ctl_t *ctl, ctl_node_t *sentinel,
-    const char *master, char *err, size_t size);
+    const char *master);
+static bool ctl_redis_address(const redisReply *reply, char *address);
 static bool ctl_redis_is_master(ctl_t *ctl, ctl_node_t *node);
-static redisReply *ctl_redis_routed(ctl_t *ctl, cg_str_t key,
-    const char *bytes, size_t len);
-static redisReply *ctl_node_vcall(ctl_t *ctl, ctl_node_t *node,
-    const char *fmt, va_list args);
 
 
 ctl_exit_e
@@ -63,30 +62,14 @@ ctl_redis_close(ctl_redis_t *redis)
 size_t
 ctl_redis_nodes(const ctl_redis_t *redis)
 {
-    size_t  i, n;
-
-    n = 0;
-
-    for (i = 0; i < redis->n; i++) {
-        n += redis->nodes[i]->master;
-    }
-
-    return n;
+    return redis->n;
 }
 
 
 ctl_node_t *
 ctl_redis_node(ctl_redis_t *redis, size_t i)
 {
-    size_t  n;
-
-    for (n = 0; n < redis->n; n++) {
-        if (redis->nodes[n]->master && i-- == 0) {
-            return redis->nodes[n];
-        }
-    }
-
-    return NULL;
+    return redis->nodes[i]->master ? redis->nodes[i] : NULL;
 }
 
 
@@ -95,80 +78,6 @@ ctl_redis_of(ctl_redis_t *redis, cg_str_t key)
 {
     return redis->cluster ? redis->slots[cg_slot(key)]
                           : redis->nodes[0];
-}
-
-
-redisReply *
-ctl_ask(ctl_t *ctl, cg_str_t key, const char *fmt, ...)
-{
-    int          len;
-    char        *bytes;
-    va_list      args;
-    redisReply  *reply;
-
-    va_start(args, fmt);
-    len = redisvFormatCommand(&bytes, fmt, args);
-    va_end(args);
-
-    if (len < 0) {
-        ctl_fail(ctl, CTL_FAILED, "out of memory");
-        return NULL;
-    }
-
-    reply = ctl_redis_routed(ctl, key, bytes, (size_t) len);
-    free(bytes);
-
-    return reply;
-}
-
-
-redisReply *
-ctl_ask_argv(ctl_t *ctl, cg_str_t key, int argc, const char **argv,
-    const size_t *lens)
-{
-    char        *bytes;
-    long long    len;
-    redisReply  *reply;
-
-    len = redisFormatCommandArgv(&bytes, argc, argv, lens);
-
-    if (len < 0) {
-        ctl_fail(ctl, CTL_FAILED, "out of memory");
-        return NULL;
-    }
-
-    reply = ctl_redis_routed(ctl, key, bytes, (size_t) len);
-    free(bytes);
-
-    return reply;
-}
-
-
-redisReply *
-ctl_ask_node(ctl_t *ctl, ctl_node_t *node, const char *fmt, ...)
-{
-    va_list      args;
-    redisReply  *reply;
-
-    va_start(args, fmt);
-    reply = ctl_node_vcall(ctl, node, fmt, args);
-    va_end(args);
-
-    return ctl_redis_checked(ctl, node, reply);
-}
-
-
-redisReply *
-ctl_try_node(ctl_t *ctl, ctl_node_t *node, const char *fmt, ...)
-{
-    va_list      args;
-    redisReply  *reply;
-
-    va_start(args, fmt);
-    reply = ctl_node_vcall(ctl, node, fmt, args);
-    va_end(args);
-
-    return reply;
 }
 
 
@@ -245,6 +154,7 @@ ctl_redis_alone(ctl_t *ctl, ctl_node_t *node)
     cluster = false;
 
     for (i = 0; i + 1 < reply->elements; i += 2) {
+
         if (cg_str_eq(ctl_reply_str(reply->element[i]), cg_str("mode"))) {
             cluster = cg_str_eq(ctl_reply_str(reply->element[i + 1]),
                                 cg_str("cluster"));
@@ -261,14 +171,15 @@ ctl_redis_alone(ctl_t *ctl, ctl_node_t *node)
 
 
 /*
- * The first server that answers, or the master that it names. The last
- * trouble is told if none does.
+ * The first server that answers, or the master that it names. What is wrong
+ * with each is told if none does. A mistake of ours is the same with all.
  */
 
 static ctl_node_t *
 ctl_redis_first(ctl_t *ctl, const char *master)
 {
-    char         err[512], *list, *address, *save;
+    char        *list, *address, *save;
+    ctl_held_t   held;
     ctl_node_t  *node;
 
     list = strdup(ctl_setting(ctl, CTL_SERVER));
@@ -278,73 +189,113 @@ ctl_redis_first(ctl_t *ctl, const char *master)
     }
 
     node = NULL;
-    snprintf(err, sizeof(err), "no server is set");
+    held.len = 0;
+    ctl->held = &held;
+    ctl->failed = CTL_REDIS;
 
     for (address = strtok_r(list, ", ", &save);
-         node == NULL && address != NULL;
+         node == NULL && address != NULL && ctl->failed == CTL_REDIS;
          address = strtok_r(NULL, ", ", &save))
     {
-        node = ctl_node_open(ctl, ctl->redis, address, err, sizeof(err));
-
-        if (node != NULL && master != NULL) {
-            node = ctl_redis_master(ctl, node, master, err, sizeof(err));
-        }
+        node = ctl_redis_try(ctl, address, master);
     }
 
     free(list);
+    ctl->held = NULL;
 
-    if (node == NULL && err[0] != '\0') {
-        ctl_fail(ctl, CTL_REDIS, "%s", err);
+    if (node == NULL && held.len == 0) {
+        ctl_fail(ctl, CTL_USAGE, "no server is set");
+
+    } else if (node == NULL) {
+        ctl_fail(ctl, ctl->failed, "%s", held.text);
     }
 
     return node;
 }
 
 
-/* Closes the sentinel. What it says is believed when ROLE says so, too. */
-
 static ctl_node_t *
-ctl_redis_master(ctl_t *ctl, ctl_node_t *sentinel, const char *master,
-    char *err, size_t size)
+ctl_redis_try(ctl_t *ctl, const char *address, const char *master)
 {
-    char         address[300];
-    ctl_node_t  *node;
-    redisReply  *reply;
+    ctl_node_t  *node, *sentinel;
 
-    node = NULL;
-    reply = ctl_try_node(ctl, sentinel,
-                         "SENTINEL get-master-addr-by-name %s", master);
-
-    if (reply != NULL && reply->type == REDIS_REPLY_ARRAY
-        && reply->elements == 2
-        && reply->element[0]->type == REDIS_REPLY_STRING
-        && reply->element[1]->type == REDIS_REPLY_STRING)
-    {
-        snprintf(address, sizeof(address),
-                 strchr(reply->element[0]->str, ':') != NULL
-                 ? "[%.255s]:%.8s" : "%.255s:%.8s", reply->element[0]->str,
-                 reply->element[1]->str);
-        node = ctl_node_open(ctl, ctl->redis, address, err, size);
-
-    } else {
-        snprintf(err, size, "the sentinel at %s knows no master \"%s\"",
-                 sentinel->name, master);
+    if (master == NULL) {
+        return ctl_node_open(ctl, ctl->redis, address, CTL_NODE_DATA);
     }
 
-    if (reply != NULL) {
-        freeReplyObject(reply);
+    sentinel = ctl_node_open(ctl, ctl->redis, address, CTL_NODE_SENTINEL);
+    if (sentinel == NULL) {
+        return NULL;
     }
 
-    if (node != NULL && !ctl_redis_is_master(ctl, node)) {
-        snprintf(err, size, "Redis at %s is not the master, as the sentinel "
-                 "at %s says", node->name, sentinel->name);
-        ctl_node_close(node);
-        node = NULL;
-    }
-
+    node = ctl_redis_master(ctl, sentinel, master);
     ctl_node_close(sentinel);
 
     return node;
+}
+
+
+/* What a sentinel says is believed when ROLE says so, too. */
+
+static ctl_node_t *
+ctl_redis_master(ctl_t *ctl, ctl_node_t *sentinel, const char *master)
+{
+    bool         named;
+    char         address[CTL_MAX_ADDRESS];
+    ctl_node_t  *node;
+    redisReply  *reply;
+
+    reply = ctl_ask_node(ctl, sentinel,
+                         "SENTINEL get-master-addr-by-name %s", master);
+    if (reply == NULL) {
+        return NULL;
+    }
+
+    named = ctl_redis_address(reply, address);
+    freeReplyObject(reply);
+
+    if (!named) {
+        ctl_fail(ctl, CTL_REDIS, "the sentinel at %s knows no master \"%s\"",
+                 sentinel->name, master);
+        return NULL;
+    }
+
+    node = ctl_node_open(ctl, ctl->redis, address, CTL_NODE_DATA);
+
+    if (node != NULL && !ctl_redis_is_master(ctl, node)) {
+        ctl_fail(ctl, CTL_REDIS, "Redis at %s is not the master that the "
+                 "sentinel at %s takes it for", node->name, sentinel->name);
+        ctl_node_close(node);
+        return NULL;
+    }
+
+    return node;
+}
+
+
+/* [address, port] as "HOST:PORT"; `address` holds CTL_MAX_ADDRESS bytes. */
+
+static bool
+ctl_redis_address(const redisReply *reply, char *address)
+{
+    uint64_t  port;
+    cg_str_t  host;
+
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2) {
+        return false;
+    }
+
+    host = ctl_reply_str(reply->element[0]);
+
+    if (!cg_host_valid(host)
+        || !cg_parse_uint(ctl_reply_str(reply->element[1]), 65535, &port))
+    {
+        return false;
+    }
+
+    ctl_net_address(address, CTL_MAX_ADDRESS, host, (unsigned) port);
+
+    return true;
 }
 
 
@@ -358,35 +309,13 @@ ctl_redis_is_master(ctl_t *ctl, ctl_node_t *node)
 
     is = reply != NULL && reply->type == REDIS_REPLY_ARRAY
          && reply->elements > 0
-         && reply->element[0]->type == REDIS_REPLY_STRING
-         && strcmp(reply->element[0]->str, "master") == 0;
+         && cg_str_eq(ctl_reply_str(reply->element[0]), cg_str("master"));
 
     if (reply != NULL) {
         freeReplyObject(reply);
     }
 
     return is;
-}
-
-
-static redisReply *
-ctl_redis_routed(ctl_t *ctl, cg_str_t key, const char *bytes, size_t len)
-{
-    ctl_node_t  *node;
-    redisReply  *reply;
-
-    if (ctl_redis_open(ctl) != CTL_OK) {
-        return NULL;
-    }
-
-    node = ctl_redis_of(ctl->redis, key);
-    reply = ctl_node_call(ctl, node, bytes, len);
-
-    if (reply != NULL) {
-        reply = ctl_cluster_follow(ctl, reply, node, bytes, len);
-    }
-
-    return ctl_redis_checked(ctl, node, reply);
 }
 
 
@@ -399,27 +328,6 @@ ctl_redis_checked(ctl_t *ctl, const ctl_node_t *node, redisReply *reply)
         freeReplyObject(reply);
         return NULL;
     }
-
-    return reply;
-}
-
-
-static redisReply *
-ctl_node_vcall(ctl_t *ctl, ctl_node_t *node, const char *fmt, va_list args)
-{
-    int          len;
-    char        *bytes;
-    redisReply  *reply;
-
-    len = redisvFormatCommand(&bytes, fmt, args);
-
-    if (len < 0) {
-        ctl_fail(ctl, CTL_FAILED, "out of memory");
-        return NULL;
-    }
-
-    reply = ctl_node_call(ctl, node, bytes, (size_t) len);
-    free(bytes);
 
     return reply;
 }

@@ -10,8 +10,10 @@
 #include "ctl_net.h"
 
 
-#define CTL_MAX_NODES  1024
-#define CTL_MAX_HOPS   5          /* MOVED and ASK of one command */
+#define CTL_MAX_NODES    1024
+#define CTL_MAX_HOPS     5          /* MOVED and ASK of one command */
+#define CTL_MAX_REPLY    67108864   /* bytes of one reply */
+#define CTL_MAX_ADDRESS  300        /* bytes of "HOST:PORT" */
 
 /* Between ctl_redis.c, ctl_batch.c, ctl_node.c and ctl_cluster.c. */
 
@@ -19,6 +21,7 @@ struct ctl_node_s {
     char         *name;           /* the address it was reached by */
     ctl_net_t     net;
     redisReader  *reader;
+    size_t        got;            /* bytes since the last whole reply */
     bool          broken;         /* a reply may be missing: no more use */
     bool          master;         /* has slots */
 };
@@ -31,6 +34,13 @@ struct ctl_redis_s {
     ctl_node_t   *slots[CG_SLOTS];     /* NULL: nobody's */
 };
 
+/* Sentinels have users of their own, and no databases. */
+
+typedef enum {
+    CTL_NODE_DATA = 0,
+    CTL_NODE_SENTINEL
+} ctl_node_e;
+
 
 /* ctl_redis.c: an error of Redis is reported, and makes it NULL. */
 redisReply *ctl_redis_checked(ctl_t *ctl, const ctl_node_t *node,
@@ -39,9 +49,9 @@ redisReply *ctl_redis_checked(ctl_t *ctl, const ctl_node_t *node,
 
 /* ctl_node.c */
 
-/* Connects, says who we are. NULL: reported, unless `err` takes the words. */
+/* Connects, says who we are. NULL: reported. */
 ctl_node_t *ctl_node_open(ctl_t *ctl, ctl_redis_t *redis, const char *address,
-    char *err, size_t size);
+    ctl_node_e kind);
 void ctl_node_close(ctl_node_t *node);
 ctl_exit_e ctl_node_send(ctl_t *ctl, ctl_node_t *node, const char *bytes,
     size_t len);
@@ -50,6 +60,14 @@ redisReply *ctl_node_read(ctl_t *ctl, ctl_node_t *node);
 /* Both. */
 redisReply *ctl_node_call(ctl_t *ctl, ctl_node_t *node, const char *bytes,
     size_t len);
+/*
+ * A command in the protocol, which is the caller's to release; a failure is
+ * reported.
+ */
+ctl_exit_e ctl_node_format(ctl_t *ctl, char **bytes, size_t *len,
+    const char *fmt, va_list args);
+ctl_exit_e ctl_node_words(ctl_t *ctl, char **bytes, size_t *len, int argc,
+    const char **argv, const size_t *lens);
 
 
 /* ctl_cluster.c */

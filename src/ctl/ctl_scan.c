@@ -69,9 +69,10 @@ ctl_exit_e
 ctl_scan_records(ctl_t *ctl, size_t nfields, const cg_str_t *fields,
     ctl_record_pt each, void *data)
 {
-    size_t      i;
-    ctl_scan_t  scan;
-    ctl_exit_e  rc;
+    size_t       i;
+    ctl_node_t  *node;
+    ctl_scan_t   scan;
+    ctl_exit_e   rc;
 
     memset(&scan, 0, sizeof(scan));
     scan.nfields = nfields;
@@ -86,7 +87,8 @@ ctl_scan_records(ctl_t *ctl, size_t nfields, const cg_str_t *fields,
     }
 
     for (i = 0; rc == CTL_OK && i < ctl_redis_nodes(ctl->redis); i++) {
-        rc = ctl_scan_node(ctl, &scan, ctl_redis_node(ctl->redis, i));
+        node = ctl_redis_node(ctl->redis, i);
+        rc = node != NULL ? ctl_scan_node(ctl, &scan, node) : CTL_OK;
     }
 
     ctl_batch_free(&scan.batch);
