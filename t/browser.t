@@ -53,11 +53,8 @@ $t->nginx(<<'CONF');
 CONF
 
 my $port = $t->port;
-my $n = 0;
-
 sub chromium (%options) {
-    return ConsentGate::Chromium->new(dir => $t->dir . '/chromium' . $n++,
-        %options);
+    return $t->chromium(%options);
 }
 
 # A click begins to navigate and does not wait for it.
@@ -162,10 +159,7 @@ subtest 'with cookies switched off' => sub {
 
 subtest 'on a narrow screen' => sub {
     my $c = chromium();
-    $c->call('POST', "$c->{session}/goog/cdp/execute",
-        { cmd => 'Emulation.setDeviceMetricsOverride', params => {
-            width => 320, height => 640, deviceScaleFactor => 1,
-            mobile => JSON::PP::false } });
+    $c->narrow;
     $c->go("http://germany.localhost:$port/");
     is $c->script('return document.documentElement.scrollWidth'), 320,
         '320 px are enough';

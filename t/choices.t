@@ -63,11 +63,8 @@ CONF
 
 my $redis = $t->redis;
 my $site  = 'http://germany.localhost:' . $t->port;
-my $n = 0;
-
 sub chromium (%options) {
-    return ConsentGate::Chromium->new(dir => $t->dir . '/chromium' . $n++,
-        javascript => 0, %options);
+    return $t->chromium(javascript => 0, %options);
 }
 
 # A click begins to navigate and does not wait for it.
@@ -159,11 +156,7 @@ subtest 'a purpose that a page needs' => sub {
 subtest 'a browser that says no' => sub {
     $redis->cmd('FLUSHALL');
     my $c = chromium();
-    $c->call('POST', "$c->{session}/goog/cdp/execute",
-        { cmd => 'Network.enable', params => {} });
-    $c->call('POST', "$c->{session}/goog/cdp/execute", { cmd =>
-        'Network.setExtraHTTPHeaders', params => { headers =>
-        { 'Sec-GPC' => '1' } } });
+    $c->headers('Sec-GPC' => '1');
     $c->go("http://america.localhost:" . $t->port . '/privacy-choices');
     like $c->text('#analytics-facts'), qr/Global Privacy Control/,
         'is told that it counts';
@@ -340,10 +333,7 @@ for my $page ('/privacy-choices', '/age', '/policy-update') {
             . '.maxWidth'), '672px', 'it has its look';
 
         for my $width (1200, 320) {
-            $c->call('POST', "$c->{session}/goog/cdp/execute",
-                { cmd => 'Emulation.setDeviceMetricsOverride', params => {
-                    width => $width, height => 640, deviceScaleFactor => 1,
-                    mobile => JSON::PP::false } });
+            $c->narrow($width);
             $c->go($c->url);
             is $c->script('return document.documentElement.scrollWidth'),
                 $width, "$width px are enough";

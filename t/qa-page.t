@@ -365,8 +365,7 @@ SKIP: {
 
     subtest 'in a browser, without a script' => sub {
         my $port = $t->port('browser');
-        my $c = ConsentGate::Chromium->new(dir => $t->dir . '/chromium',
-            javascript => 0);
+        my $c = $t->chromium(javascript => 0);
 
         $c->go("http://america.localhost:$port/");
         is $c->title, 'Home', 'an American';
@@ -398,11 +397,8 @@ SKIP: {
     };
 
     subtest 'on a narrow screen' => sub {
-        my $c = ConsentGate::Chromium->new(dir => $t->dir . '/chromium-2');
-        $c->call('POST', "$c->{session}/goog/cdp/execute",
-            { cmd => 'Emulation.setDeviceMetricsOverride', params => {
-                width => 320, height => 640, deviceScaleFactor => 1,
-                mobile => JSON::PP::false } });
+        my $c = $t->chromium();
+        $c->narrow;
         $c->go('http://america.localhost:' . $t->port('browser')
             . '/qa?preview=1&country=DE&record=outdated&anonymizer=vpn'
             . '&time=%2B30d');

@@ -67,6 +67,39 @@ sub new ($class, %options) {
 }
 
 
+# As if it had seen nothing yet.
+sub forget ($self) {
+    $self->devtools($_) for qw(Network.clearBrowserCookies
+        Network.clearBrowserCache Emulation.clearDeviceMetricsOverride);
+    $self->headers;
+    $self->go('about:blank');
+
+    return $self;
+}
+
+
+# Sends these with every request from now on.
+sub headers ($self, %headers) {
+    $self->devtools('Network.enable');
+    return $self->devtools('Network.setExtraHTTPHeaders',
+        headers => \%headers);
+}
+
+
+# The screen of a telephone.
+sub narrow ($self, $width = 320) {
+    return $self->devtools('Emulation.setDeviceMetricsOverride',
+        width => $width, height => 640, deviceScaleFactor => 1,
+        mobile => JSON::PP::false);
+}
+
+
+sub devtools ($self, $command, %params) {
+    return $self->session('POST', '/goog/cdp/execute',
+        { cmd => $command, params => \%params });
+}
+
+
 sub call ($self, $method, $path, $body = undef) {
     my $response = $self->{http}->request($method,
         "http://127.0.0.1:$self->{port}$path", defined $body ? {
@@ -164,7 +197,7 @@ __END__
 
 =head1 SYNOPSIS
 
-    my $c = ConsentGate::Chromium->new(dir => $t->dir . '/chromium');
+    my $c = $t->chromium(javascript => 0);
     $c->go('http://shop.test:8080/');
     $c->click('button');
     is $c->title, 'Thank you';

@@ -200,6 +200,19 @@ sub relay ($self) {
 }
 
 
+# A browser that has seen nothing yet; it may have served before. Options are
+# those of ConsentGate::Chromium.
+sub chromium ($self, %options) {
+    my $kind = join '-', 'chromium', map { "$_$options{$_}" }
+        sort keys %options;
+
+    require ConsentGate::Chromium;
+
+    return ($self->{browsers}{$kind} //= ConsentGate::Chromium->new(%options,
+        dir => "$self->{dir}/$kind"))->forget;
+}
+
+
 # Writes policies: publish(terms => { version => 2, required => 2 }).
 sub publish ($self, %policies) {
     my %fields = map {
@@ -519,6 +532,9 @@ sub done ($self) {
 
 # Returns the names of those that had to be killed.
 sub stop ($self) {
+    # browsers first: nginx waits for the connections that they keep
+    $_->quit for values %{ $self->{browsers} };
+
     my @killed = map { $_->{name} } grep { !$_->stop } @{ $self->{nginx} };
 
     $_->stop for @{ $self->{fakes} }, @{ $self->{redis} };
@@ -654,6 +670,10 @@ nginx refuses the new configuration.
 
 L<ConsentGate::Redis>, the first one when it runs already;
 L<ConsentGate::Fake>; HSET of C<gc:p>.
+
+=item C<chromium(%options)>
+
+L<ConsentGate::Chromium> without a cookie.
 
 =item C<http(%options)>, C<browser($country)>, C<script($country)>, C<get>, C<post>, C<curl>
 
