@@ -9,7 +9,7 @@
 #include <sys/types.h>
 
 #include "../core/cg_record.h"
-#include "../core/cg_subject.h"
+#include "cg_tag.h"
 
 
 /*
@@ -34,7 +34,6 @@
  */
 
 #define CG_TABLE_WAYS     8
-#define CG_TAG_LEN        16
 #define CG_TABLE_SOURCES  256
 
 typedef struct cg_table_s  cg_table_t;

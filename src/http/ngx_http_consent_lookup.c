@@ -204,8 +204,8 @@ ngx_http_consent_fetch_policies(ngx_http_request_t *r,
 
 
 /*
- * A keyed hash of who it is: nobody outside can make two subjects meet in the
- * table. Kind and realm are in the key (ngx_http_consent_cache.c).
+ * Nobody outside can make two subjects meet in the table. Kind and realm are
+ * in the key (ngx_http_consent_cache.c).
  */
 
 static void
@@ -226,7 +226,7 @@ ngx_http_consent_tag(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
         cg_siphash128(key, ctx->account.data, ctx->account.len, ctx->tag);
 
     } else {
-        cg_siphash128(key, ctx->visitor, CG_VISITOR_ID_LEN, ctx->tag);
+        cg_tag_visitor(key, ctx->visitor, ctx->tag);
     }
 
     ctx->tagged = 1;

@@ -560,10 +560,104 @@ readers_see_whole_entries(void **state)
 }
 
 
+/* What cg_tag_visitor() has done, undone: no two visitors share a tag. */
+
+static void
+visitor_of(const uint8_t key[CG_TAG_KEY_LEN], const uint8_t tag[CG_TAG_LEN],
+    uint8_t id[CG_VISITOR_ID_LEN])
+{
+    uint64_t  k[2], v[2], f;
+
+    memcpy(k, key, sizeof(k));
+    memcpy(v, tag, sizeof(v));
+
+    f = v[1] * (k[1] | 1);
+    v[0] ^= f ^ f >> 32;
+
+    f = v[0] * (k[0] | 1);
+    v[1] ^= f ^ f >> 32;
+
+    memcpy(id, v, sizeof(v));
+}
+
+
+static void
+a_tag_is_of_one_visitor(void **state)
+{
+    uint8_t   key[CG_TAG_KEY_LEN], other[CG_TAG_KEY_LEN];
+    uint8_t   id[CG_VISITOR_ID_LEN], back[CG_VISITOR_ID_LEN];
+    uint8_t   tag[CG_TAG_LEN], of_other[CG_TAG_LEN];
+    uint64_t  n;
+
+    static const uint8_t  seed[16] = "something random";
+
+    (void) state;
+
+    for (n = 0; n < 10000; n++) {
+        cg_siphash128(seed, &n, sizeof(n), id);
+        cg_siphash128(seed, id, sizeof(id), key);
+        cg_siphash128(seed, key, sizeof(key), other);
+
+        cg_tag_visitor(key, id, tag);
+        visitor_of(key, tag, back);
+        assert_memory_equal(back, id, sizeof(id));
+
+        /* of another realm, or kind */
+
+        cg_tag_visitor(other, id, of_other);
+        assert_memory_not_equal(of_other, tag, sizeof(tag));
+    }
+}
+
+
+/* Each bit of a visitor may change each part of the tag: bucket and mark. */
+
+static void
+tags_spread_over_the_buckets(void **state)
+{
+    size_t    n, bit, changed;
+    uint8_t   id[CG_VISITOR_ID_LEN];
+    uint8_t   tag[CG_TAG_LEN], next[CG_TAG_LEN];
+    uint32_t  counts[256];
+
+    static const uint8_t  key[CG_TAG_KEY_LEN] = "a secret of ours";
+
+    (void) state;
+
+    memset(counts, 0, sizeof(counts));
+
+    for (n = 0; n < 256 * 100; n++) {
+        cg_siphash128(key, &n, sizeof(n), id);
+        cg_tag_visitor(key, id, tag);
+        counts[tag[3]]++;           /* the highest of what a bucket goes by */
+    }
+
+    for (n = 0; n < 256; n++) {
+        assert_in_range(counts[n], 50, 150);
+    }
+
+    for (bit = 0; bit < 8 * sizeof(id); bit++) {
+        changed = 0;
+
+        for (n = 0; n < 64; n++) {
+            cg_siphash128(key, &n, sizeof(n), id);
+            cg_tag_visitor(key, id, tag);
+            id[bit / 8] ^= (uint8_t) (1u << bit % 8);
+            cg_tag_visitor(key, id, next);
+            changed += memcmp(tag, next, 4) != 0;
+        }
+
+        assert_true(changed > 32);
+    }
+}
+
+
 int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(a_tag_is_of_one_visitor),
+        cmocka_unit_test(tags_spread_over_the_buckets),
         cmocka_unit_test(what_is_put_is_got),
         cmocka_unit_test(sixteen_documents_fit),
         cmocka_unit_test(absence_is_kept_too),
