@@ -6,38 +6,56 @@
 #include "cg_place.h"
 
 
-static bool cg_decide_free(const cg_facts_t *f, const cg_settings_t *s,
-    cg_reason_e *reason);
-static void cg_decide_outside(cg_decision_t *d, cg_trace_t *t,
-    const cg_facts_t *f, const cg_settings_t *s, const cg_policies_t *p);
-static void cg_decide_inside(cg_decision_t *d, cg_trace_t *t,
+#define cg_always_inline  inline __attribute__ ((always_inline))
+
+
+static cg_always_inline void cg_decide_all(cg_decision_t *d, cg_trace_t *t,
     const cg_facts_t *f, const cg_settings_t *s, const cg_policies_t *p,
     int64_t now);
-static void cg_decide_consent(cg_decision_t *d, cg_trace_t *t,
+static inline bool cg_decide_free(const cg_facts_t *f, const cg_settings_t *s,
+    cg_reason_e *reason);
+static cg_always_inline void cg_decide_outside(cg_decision_t *d, cg_trace_t *t,
+    const cg_facts_t *f, const cg_settings_t *s, const cg_policies_t *p);
+static cg_always_inline void cg_decide_inside(cg_decision_t *d, cg_trace_t *t,
+    const cg_facts_t *f, const cg_settings_t *s, const cg_policies_t *p,
+    int64_t now);
+static cg_always_inline void cg_decide_consent(cg_decision_t *d, cg_trace_t *t,
     const cg_facts_t *f, const cg_record_t *record, const cg_settings_t *s,
     const cg_policies_t *p, int64_t now);
+static inline void cg_documents_standing(const cg_record_t *record,
+    const cg_policies_t *policies, cg_docs_t wanted, int64_t now,
+    cg_docs_t *missing, cg_docs_t *behind);
 static cg_age_e cg_decide_age(const cg_facts_t *f, const cg_record_t *record,
     const cg_settings_t *s, int64_t now);
-static void cg_decide_purposes(cg_decision_t *d, const cg_facts_t *f,
+static inline void cg_decide_purposes(cg_decision_t *d, const cg_facts_t *f,
     const cg_record_t *record, const cg_settings_t *s,
     const cg_policies_t *p);
 static cg_purposes_t cg_granted(const cg_facts_t *f,
     const cg_record_t *record, const cg_policies_t *p);
-static void cg_end(cg_decision_t *d, cg_outcome_e outcome,
+static inline void cg_end(cg_decision_t *d, cg_outcome_e outcome,
     cg_reason_e reason);
-static void cg_note(cg_trace_t *t, cg_step_e step, bool yes);
-static const cg_record_t *cg_answers(const cg_facts_t *f);
-static bool cg_store_failed(const cg_facts_t *f, const cg_policies_t *p);
-static uint32_t cg_accepted(const cg_record_t *record, size_t i);
+static inline void cg_note(cg_trace_t *t, cg_step_e step, bool yes);
+static inline const cg_record_t *cg_answers(const cg_facts_t *f);
+static inline bool cg_store_failed(const cg_facts_t *f,
+    const cg_policies_t *p);
 static cg_reason_e cg_missing_reason(const cg_record_t *record,
     cg_docs_t missing);
 
+
+/*
+ * One rule, of which the compiler makes two: at a request nobody asks for a
+ * trace, and nothing is spent on one.
+ */
 
 void
 cg_decide(cg_decision_t *d, const cg_facts_t *facts,
     const cg_settings_t *settings, const cg_policies_t *policies, int64_t now)
 {
-    cg_decide_traced(d, NULL, facts, settings, policies, now);
+    memset(d, 0, sizeof(cg_decision_t));
+
+    cg_decide_place(d, NULL, facts, settings, now);
+
+    cg_decide_all(d, NULL, facts, settings, policies, now);
 }
 
 
@@ -45,29 +63,35 @@ void
 cg_decide_traced(cg_decision_t *d, cg_trace_t *trace, const cg_facts_t *facts,
     const cg_settings_t *settings, const cg_policies_t *policies, int64_t now)
 {
-    bool         is_free;
-    cg_reason_e  reason;
-
     memset(d, 0, sizeof(cg_decision_t));
+    memset(trace, 0, sizeof(cg_trace_t));
 
-    if (trace != NULL) {
-        memset(trace, 0, sizeof(cg_trace_t));
-        trace->decided = CG_STEPS;
-    }
+    trace->decided = CG_STEPS;
 
     cg_decide_place(d, trace, facts, settings, now);
 
-    is_free = cg_decide_free(facts, settings, &reason);
-    cg_note(trace, CG_STEP_FREE, is_free);
+    cg_decide_all(d, trace, facts, settings, policies, now);
+}
+
+
+static cg_always_inline void
+cg_decide_all(cg_decision_t *d, cg_trace_t *t, const cg_facts_t *f,
+    const cg_settings_t *s, const cg_policies_t *p, int64_t now)
+{
+    bool         is_free;
+    cg_reason_e  reason;
+
+    is_free = cg_decide_free(f, s, &reason);
+    cg_note(t, CG_STEP_FREE, is_free);
 
     if (is_free) {
         cg_end(d, CG_PASS, reason);
 
     } else if (d->inside) {
-        cg_decide_inside(d, trace, facts, settings, policies, now);
+        cg_decide_inside(d, t, f, s, p, now);
 
     } else {
-        cg_decide_outside(d, trace, facts, settings, policies);
+        cg_decide_outside(d, t, f, s, p);
     }
 }
 
@@ -93,45 +117,63 @@ cg_docs_t
 cg_documents_missing(const cg_record_t *record, const cg_policies_t *policies,
     cg_docs_t wanted, int64_t now)
 {
-    cg_docs_t  missing;
+    cg_docs_t  missing, behind;
 
-    missing = 0;
-
-    for (size_t i = 0; i < policies->ndocs; i++) {
-        if ((wanted >> i & 1)
-            && cg_accepted(record, i)
-               < cg_policy_enforced(&policies->docs[i], now))
-        {
-            missing |= (cg_docs_t) (1u << i);
-        }
-    }
+    cg_documents_standing(record, policies, wanted, now, &missing, &behind);
 
     return missing;
 }
 
 
-/* `required` is at most `version`: below what comes is below `version`. */
-
 cg_docs_t
 cg_documents_behind(const cg_record_t *record, const cg_policies_t *policies,
     cg_docs_t wanted)
 {
-    cg_docs_t           behind;
+    cg_docs_t  missing, behind;
+
+    cg_documents_standing(record, policies, wanted, 0, &missing, &behind);
+
+    return behind;
+}
+
+
+/*
+ * What is enforced, and what will be, is at most `version`: only below that
+ * one has to look further.
+ */
+
+static inline void
+cg_documents_standing(const cg_record_t *record, const cg_policies_t *policies,
+    cg_docs_t wanted, int64_t now, cg_docs_t *missing, cg_docs_t *behind)
+{
+    uint32_t            accepted;
+    cg_docs_t           bit, declined;
+    const uint32_t     *versions;
     const cg_policy_t  *doc;
 
-    behind = 0;
+    static const uint32_t  never[CG_MAX_DOCUMENTS];
+
+    versions = record != NULL ? record->accepted : never;
+    declined = record != NULL ? record->declined : 0;
+
+    *missing = 0;
+    *behind = 0;
 
     for (size_t i = 0; i < policies->ndocs; i++) {
         doc = &policies->docs[i];
+        bit = (cg_docs_t) (1u << i);
+        accepted = declined & bit ? 0 : versions[i];
 
-        if ((wanted >> i & 1) && doc->known
-            && cg_accepted(record, i) < doc->version)
-        {
-            behind |= (cg_docs_t) (1u << i);
+        if (!(wanted & bit) || accepted >= doc->version || !doc->known) {
+            continue;
+        }
+
+        *behind |= bit;
+
+        if (accepted < cg_policy_enforced(doc, now)) {
+            *missing |= bit;
         }
     }
-
-    return behind;
 }
 
 
@@ -144,10 +186,16 @@ cg_purposes_granted(const cg_facts_t *facts, const cg_policies_t *policies)
 
 /* Step 1. */
 
-static bool
+static inline bool
 cg_decide_free(const cg_facts_t *f, const cg_settings_t *s,
     cg_reason_e *reason)
 {
+    if (!(f->subrequest | f->preflight | f->error_page | f->own | f->exempt)
+        && s->mode != CG_MODE_OFF)
+    {
+        return false;
+    }
+
     if (s->mode == CG_MODE_OFF) {
         *reason = CG_REASON_OFF;
 
@@ -163,11 +211,8 @@ cg_decide_free(const cg_facts_t *f, const cg_settings_t *s,
     } else if (f->own) {
         *reason = CG_REASON_OWN;
 
-    } else if (f->exempt) {
-        *reason = CG_REASON_EXEMPT;
-
     } else {
-        return false;
+        *reason = CG_REASON_EXEMPT;
     }
 
     return true;
@@ -179,7 +224,7 @@ cg_decide_free(const cg_facts_t *f, const cg_settings_t *s,
  * Global Privacy Control, has said it for everywhere.
  */
 
-static void
+static cg_always_inline void
 cg_decide_outside(cg_decision_t *d, cg_trace_t *t, const cg_facts_t *f,
     const cg_settings_t *s, const cg_policies_t *p)
 {
@@ -211,7 +256,7 @@ cg_decide_outside(cg_decision_t *d, cg_trace_t *t, const cg_facts_t *f,
 
 /* Steps 3 to 9. */
 
-static void
+static cg_always_inline void
 cg_decide_inside(cg_decision_t *d, cg_trace_t *t, const cg_facts_t *f,
     const cg_settings_t *s, const cg_policies_t *p, int64_t now)
 {
@@ -272,14 +317,15 @@ cg_decide_inside(cg_decision_t *d, cg_trace_t *t, const cg_facts_t *f,
 
 /* Steps 5 to 7. */
 
-static void
+static cg_always_inline void
 cg_decide_consent(cg_decision_t *d, cg_trace_t *t, const cg_facts_t *f,
     const cg_record_t *record, const cg_settings_t *s, const cg_policies_t *p,
     int64_t now)
 {
-    cg_age_e  age;
+    cg_age_e   age;
+    cg_docs_t  behind;
 
-    d->missing = cg_documents_missing(record, p, s->documents, now);
+    cg_documents_standing(record, p, s->documents, now, &d->missing, &behind);
 
     age = cg_decide_age(f, record, s, now);
     cg_note(t, CG_STEP_AGE, age != CG_AGE_OK);
@@ -301,7 +347,7 @@ cg_decide_consent(cg_decision_t *d, cg_trace_t *t, const cg_facts_t *f,
         return;
     }
 
-    d->behind = cg_documents_behind(record, p, s->documents);
+    d->behind = behind;
     cg_note(t, CG_STEP_NOTICE, d->behind != 0);
 
     if (d->behind != 0) {
@@ -327,11 +373,13 @@ cg_decide_age(const cg_facts_t *f, const cg_record_t *record,
 
 /* Step 8 finds what is refused; the caller knows whether it matters. */
 
-static void
+static inline void
 cg_decide_purposes(cg_decision_t *d, const cg_facts_t *f,
     const cg_record_t *record, const cg_settings_t *s, const cg_policies_t *p)
 {
-    d->refused = s->purposes & (cg_purposes_t) ~cg_granted(f, record, p);
+    if (s->purposes != 0) {
+        d->refused = s->purposes & (cg_purposes_t) ~cg_granted(f, record, p);
+    }
 }
 
 
@@ -370,7 +418,7 @@ cg_granted(const cg_facts_t *f, const cg_record_t *record,
 }
 
 
-static void
+static inline void
 cg_end(cg_decision_t *d, cg_outcome_e outcome, cg_reason_e reason)
 {
     d->outcome = (uint8_t) outcome;
@@ -380,7 +428,7 @@ cg_end(cg_decision_t *d, cg_outcome_e outcome, cg_reason_e reason)
 
 /* The last question that was answered with yes has decided. */
 
-static void
+static inline void
 cg_note(cg_trace_t *t, cg_step_e step, bool yes)
 {
     if (t == NULL) {
@@ -397,7 +445,7 @@ cg_note(cg_trace_t *t, cg_step_e step, bool yes)
 
 /* What the subject has answered: the record, or what stands in for it. */
 
-static const cg_record_t *
+static inline const cg_record_t *
 cg_answers(const cg_facts_t *f)
 {
     return f->lookup == CG_LOOKUP_FAILED ? f->receipt : cg_found(f);
@@ -406,7 +454,7 @@ cg_answers(const cg_facts_t *f)
 
 /* A site whose policies are not known cannot tell what is accepted. */
 
-static bool
+static inline bool
 cg_store_failed(const cg_facts_t *f, const cg_policies_t *p)
 {
     if (f->lookup == CG_LOOKUP_FAILED) {
@@ -420,17 +468,6 @@ cg_store_failed(const cg_facts_t *f, const cg_policies_t *p)
     }
 
     return p->ndocs > 0;
-}
-
-
-static uint32_t
-cg_accepted(const cg_record_t *record, size_t i)
-{
-    if (record == NULL || (record->declined >> i & 1)) {
-        return 0;
-    }
-
-    return record->accepted[i];
 }
 
 

@@ -6,7 +6,9 @@
 #include "cg_request.h"
 
 
-static cg_str_t cg_trim(const uint8_t *start, const uint8_t *end);
+static inline const uint8_t *cg_cookie_named(const uint8_t *p,
+    const uint8_t *end, cg_str_t name);
+static inline cg_str_t cg_trim(const uint8_t *start, const uint8_t *end);
 static uint32_t cg_language_weight(cg_str_t element, cg_str_t *tag);
 static uint32_t cg_quality(cg_str_t value);
 static size_t cg_language_tag(cg_str_t tag, uint8_t locale[CG_MAX_LOCALE]);
@@ -14,41 +16,53 @@ static size_t cg_subtag(const uint8_t *p, const uint8_t *end, bool digits);
 static bool cg_form_decode(uint8_t *start, const uint8_t *end, cg_str_t *text);
 
 
+#define cg_blank(c)  ((c) == ' ' || (c) == '\t')
+
+
 bool
 cg_cookie_next(cg_str_t header, cg_str_t name, size_t *next, cg_str_t *value)
 {
-    cg_str_t        found;
     const uint8_t  *p, *end, *eq, *semicolon;
 
-    while (*next < header.len) {
-        p = header.data + *next;
-        end = header.data + header.len;
+    if (*next >= header.len) {
+        return false;
+    }
+
+    p = header.data + *next;
+    end = header.data + header.len;
+
+    for ( ;; ) {
+        eq = cg_cookie_named(p, end, name);
+
+        if (eq != NULL) {
+            p = eq;
+        }
 
         semicolon = memchr(p, ';', (size_t) (end - p));
 
+        if (eq != NULL) {
+            break;
+        }
+
         if (semicolon == NULL) {
-            semicolon = end;
             *next = header.len;
-
-        } else {
-            *next = (size_t) (semicolon - header.data) + 1;
+            return false;
         }
 
-        eq = memchr(p, '=', (size_t) (semicolon - p));
-
-        if (eq == NULL) {
-            continue;
-        }
-
-        found = cg_trim(p, eq);
-
-        if (cg_str_eq(found, name)) {
-            *value = cg_trim(eq + 1, semicolon);
-            return true;
-        }
+        p = semicolon + 1;
     }
 
-    return false;
+    if (semicolon == NULL) {
+        semicolon = end;
+        *next = header.len;
+
+    } else {
+        *next = (size_t) (semicolon - header.data) + 1;
+    }
+
+    *value = cg_trim(eq + 1, semicolon);
+
+    return true;
 }
 
 
@@ -158,14 +172,42 @@ malformed:
 }
 
 
-static cg_str_t
+/*
+ * The '=' behind the name, if the pair at `p` has it. Most browsers bring a
+ * dozen other cookies along: of those no more is read here.
+ */
+
+static inline const uint8_t *
+cg_cookie_named(const uint8_t *p, const uint8_t *end, cg_str_t name)
+{
+    while (p != end && cg_blank(*p)) {
+        p++;
+    }
+
+    if ((size_t) (end - p) <= name.len || *p != *name.data
+        || memcmp(p, name.data, name.len) != 0)
+    {
+        return NULL;
+    }
+
+    p += name.len;
+
+    while (p != end && cg_blank(*p)) {
+        p++;
+    }
+
+    return p != end && *p == '=' ? p : NULL;
+}
+
+
+static inline cg_str_t
 cg_trim(const uint8_t *start, const uint8_t *end)
 {
-    while (start < end && (*start == ' ' || *start == '\t')) {
+    while (start < end && cg_blank(*start)) {
         start++;
     }
 
-    while (end > start && (end[-1] == ' ' || end[-1] == '\t')) {
+    while (end > start && cg_blank(end[-1])) {
         end--;
     }
 

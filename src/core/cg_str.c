@@ -3,8 +3,6 @@
  * SPDX-License-Identifier: BSD-2-Clause
  */
 
-#include <limits.h>
-
 #include "cg_str.h"
 
 
@@ -23,27 +21,6 @@ static const uint8_t  cg_hex_digit[256] = {
     ['5'] = 6, ['6'] = 7, ['7'] = 8, ['8'] = 9, ['9'] = 10,
     ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
     ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16
-};
-
-
-const uint8_t  cg_base64url_value[256] = {
-    77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77,
-    77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77,
-    77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 62, 77, 77,
-    52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 77, 77, 77, 77, 77, 77,
-    77,  0,  1,  2,  3,  4,  5,  6,  7,  8,  9, 10, 11, 12, 13, 14,
-    15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 77, 77, 77, 77, 63,
-    77, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40,
-    41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 77, 77, 77, 77, 77,
-
-    77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77,
-    77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77,
-    77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77,
-    77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77,
-    77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77,
-    77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77,
-    77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77,
-    77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77
 };
 
 
@@ -369,107 +346,4 @@ cg_utf8_printable(cg_str_t s)
     }
 
     return true;
-}
-
-
-void
-cg_base64url_encode(const uint8_t *data, size_t len, uint8_t *out)
-{
-    uint32_t           v;
-    static const char  alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                    "abcdefghijklmnopqrstuvwxyz"
-                                    "0123456789-_";
-
-    for ( /* void */ ; len >= 3; len -= 3, data += 3) {
-        v = (uint32_t) data[0] << 16 | (uint32_t) data[1] << 8 | data[2];
-
-        *out++ = (uint8_t) alphabet[v >> 18];
-        *out++ = (uint8_t) alphabet[v >> 12 & 0x3f];
-        *out++ = (uint8_t) alphabet[v >> 6 & 0x3f];
-        *out++ = (uint8_t) alphabet[v & 0x3f];
-    }
-
-    if (len == 0) {
-        return;
-    }
-
-    v = (uint32_t) data[0] << 16 | (len == 2 ? (uint32_t) data[1] << 8 : 0);
-
-    *out++ = (uint8_t) alphabet[v >> 18];
-    *out++ = (uint8_t) alphabet[v >> 12 & 0x3f];
-
-    if (len == 2) {
-        *out = (uint8_t) alphabet[v >> 6 & 0x3f];
-    }
-}
-
-
-int
-cg_base64url_decode(cg_str_t s, uint8_t *out)
-{
-    size_t          i, rest;
-    uint8_t        *p;
-    uint32_t        a, b, c, d, v;
-    const uint8_t  *q, *last;
-
-    rest = s.len % 4;
-
-    if (rest == 1 || s.len > INT_MAX) {
-        return -1;
-    }
-
-    p = out;
-    q = s.data;
-    last = q + (s.len - rest);
-
-    for ( /* void */ ; q != last; q += 4) {
-        a = cg_base64url_value[q[0]];
-        b = cg_base64url_value[q[1]];
-        c = cg_base64url_value[q[2]];
-        d = cg_base64url_value[q[3]];
-
-        /* 77 is the only value of theirs with bit 6 */
-
-        if ((a | b | c | d) & 0x40) {
-            return -1;
-        }
-
-        v = a << 18 | b << 12 | c << 6 | d;
-
-        *p++ = (uint8_t) (v >> 16);
-        *p++ = (uint8_t) (v >> 8);
-        *p++ = (uint8_t) v;
-    }
-
-    v = 0;
-
-    for (i = 0; i < rest; i++) {
-        a = cg_base64url_value[q[i]];
-
-        if (a & 0x40) {
-            return -1;
-        }
-
-        v = v << 6 | a;
-    }
-
-    /* 2 characters are 12 bits for 1 byte, 3 are 18 bits for 2 */
-
-    if (rest == 2) {
-        *p++ = (uint8_t) (v >> 4);
-        v &= 0xf;
-
-    } else if (rest == 3) {
-        *p++ = (uint8_t) (v >> 10);
-        *p++ = (uint8_t) (v >> 2);
-        v &= 0x3;
-    }
-
-    /* bits that no byte takes are a second spelling of the same value */
-
-    if (v != 0) {
-        return -1;
-    }
-
-    return (int) (p - out);
 }

@@ -89,11 +89,11 @@ bool cg_parse_hex(cg_str_t s, uint8_t *out, size_t len);
  */
 bool cg_utf8_printable(cg_str_t s);
 
-/* base64url without padding (RFC 4648, 5). */
+/* base64url without padding (RFC 4648, 5): cg_base64url.c. */
 #define cg_base64url_len(n)  (((n) * 4 + 2) / 3)
 
-/* The value of each character (RFC 4648, table 2); 77: it is none. */
-extern const uint8_t  cg_base64url_value[256];
+/* The value of each character (RFC 4648, table 2); 64 or more: it is none. */
+extern const uint32_t  cg_base64url_value[256];
 
 /* Writes cg_base64url_len(len) characters to `out`. */
 void cg_base64url_encode(const uint8_t *data, size_t len, uint8_t *out);

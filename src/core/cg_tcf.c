@@ -521,7 +521,7 @@ cg_bits_init(cg_bits_t *b, cg_str_t text)
 static uint64_t
 cg_bits(cg_bits_t *b, size_t n)
 {
-    uint8_t   six;
+    uint32_t  six;
     uint64_t  v;
 
     if (b->bad || b->end - b->pos < n) {
