@@ -333,6 +333,19 @@ ngx_http_consent_answers(const ngx_http_consent_ctx_t *ctx)
 }
 
 
+/*
+ * Whether NGX_AGAIN says that the request waits for the store. It may as well
+ * come of an answer that could not be sent at once, and then the request is
+ * to be finalized with it.
+ */
+
+static ngx_inline ngx_uint_t
+ngx_http_consent_waits(const ngx_http_consent_ctx_t *ctx, ngx_int_t rc)
+{
+    return rc == NGX_AGAIN && ctx->waiting;
+}
+
+
 /* ngx_http_consent_handler.c */
 
 /* Decides in the precontent phase. */

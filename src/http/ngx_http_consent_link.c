@@ -77,7 +77,7 @@ ngx_http_consent_link(ngx_http_request_t *r, ngx_uint_t what)
 
     rc = ngx_http_consent_link_ask(r, ctx);
 
-    if (rc != NGX_AGAIN) {
+    if (!ngx_http_consent_waits(ctx, rc)) {
         return rc;
     }
 
@@ -168,7 +168,7 @@ ngx_http_consent_link_spent(ngx_consent_call_t *call)
 
     rc = ngx_http_consent_link_look_up(ctx->request, ctx);
 
-    if (rc != NGX_AGAIN) {
+    if (!ngx_http_consent_waits(ctx, rc)) {
         ngx_http_consent_link_end(ctx, rc);
     }
 }

@@ -61,7 +61,7 @@ ngx_http_consent_body_handler(ngx_http_request_t *r)
 
     rc = ngx_http_consent_process(r, ctx);
 
-    if (rc != NGX_AGAIN) {
+    if (!ngx_http_consent_waits(ctx, rc)) {
         ngx_http_finalize_request(r, rc);
     }
 }
