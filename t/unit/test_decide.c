@@ -61,6 +61,8 @@ static const cg_policies_t  nothing_known = {
     .gpc_deny = ANALYTICS
 };
 
+static const cg_policies_t  one_unknown = { .ndocs = 1 };
+
 static const cg_policies_t  terms_unknown = {
     .ndocs = 2,
     .docs = {
@@ -464,6 +466,8 @@ static const row_t  rows[] = {
 
     { "store down, open", { .country = DE, FAILED }, END(PASS, STORE_DOWN),
       IN(ADDRESS) },
+    { "the only document is not known", { .country = DE },
+      .policies = &one_unknown, END(PASS, STORE_DOWN), IN(ADDRESS) },
     { "store down, closed", { .country = DE, FAILED }, { .closed = true },
       END(UNAVAILABLE, STORE_DOWN), IN(ADDRESS) },
     { "store down, closed, API", { .country = DE, API, FAILED },

@@ -159,6 +159,7 @@ static void
 expect_agreement(const cg_decision_t *d, const cg_trace_t *t,
     const cg_facts_t *f)
 {
+    bool     is_free;
     size_t   i;
     uint8_t  last;
 
@@ -185,10 +186,15 @@ expect_agreement(const cg_decision_t *d, const cg_trace_t *t,
         }
     }
 
-    assert_int_equal(t->answers[CG_STEP_FREE] == CG_ANSWER_YES,
-                     d->reason <= CG_REASON_EXEMPT);
-    assert_int_equal(t->answers[CG_STEP_PLACE] == CG_ANSWER_YES,
-                     !d->inside && d->reason > CG_REASON_EXEMPT);
+    is_free = d->reason <= CG_REASON_EXEMPT;
+
+    assert_int_equal(t->answers[CG_STEP_FREE],
+                     is_free ? CG_ANSWER_YES : CG_ANSWER_NO);
+    assert_int_equal(t->answers[CG_STEP_PLACE],
+                     is_free ? CG_ANSWER_NOT_ASKED
+                     : d->inside ? CG_ANSWER_NO : CG_ANSWER_YES);
+    assert_int_equal(t->answers[CG_STEP_SUBRESOURCE] != CG_ANSWER_NOT_ASKED,
+                     d->inside && !is_free);
 
     /* inside is who is so by the source that counts */
 

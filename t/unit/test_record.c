@@ -275,6 +275,12 @@ test_values_at_their_ends(void **state)
 
     assert_int_equal(rec.age, 99);
     assert_int_equal(rec.residence, cg_cc("IS"));
+
+    assert_int_equal(parse_record(&rec, { CG_FIELD_CHECK, "deadbeef" },
+        { CG_FIELD_AGE, "ok:1" }), CG_RECORD_OK);
+
+    assert_int_equal(rec.age_state, CG_AGE_OK);
+    assert_int_equal(rec.age, 1);
 }
 
 

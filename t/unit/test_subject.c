@@ -166,6 +166,10 @@ test_long_ids(void **state)
                                   (cg_str_t) { UINT16_MAX, id }));
     assert_memory_not_equal(a.current.id, b.current.id, CG_SUBJECT_ID_LEN);
 
+    assert_true(cg_subject_derive(&a, &keys, CG_SUBJECT_ACCOUNT,
+                                  (cg_str_t) { UINT16_MAX, id },
+                                  cg_str("42")));
+
     assert_false(cg_subject_derive(&a, &keys, CG_SUBJECT_ACCOUNT, cg_str("r"),
                                    (cg_str_t) { UINT16_MAX + 1, id }));
     assert_false(cg_subject_derive(&a, &keys, CG_SUBJECT_ACCOUNT,

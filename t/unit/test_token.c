@@ -586,6 +586,7 @@ test_values_out_of_range_are_not_sealed(void **state)
     change;                                                                   \
     assert_int_equal(cg_form_token_seal(&keys, &t, text), 0)
 
+    refused(t.expires = INT64_MIN);
     refused(t.expires = -1);
     refused(t.subject.kind = CG_SUBJECT_NONE);
     refused(t.subject.kind = CG_SUBJECT_TEST + 1);
@@ -738,6 +739,10 @@ test_a_gated_token_is_sealed_for_a_subject_and_a_realm(void **state)
     memset(name, 'r', sizeof(name));
     make_form(&t);
 
+    longer.len = CG_MAX_REALM;
+    assert_int_not_equal(cg_gated_seal(&keys, &t.subject, longer, EXPIRES,
+                                       text), 0);
+    longer.len++;
     assert_int_equal(cg_gated_seal(&keys, &t.subject, longer, EXPIRES, text),
                      0);
     assert_int_equal(cg_gated_seal(&keys, &t.subject, realm, -1, text), 0);
