@@ -258,7 +258,8 @@ subtest 'checkpoints' => sub {
         [0, 2], 'once';
     is $ctl->json('checkpoint', '--all')->data->{signed}, 2, 'or on demand';
     is $ctl->json('verify')->data->{checkpoints}, 4, 'verify reads them';
-    is $ctl->json('verify')->err, '', 'without a word';
+    is $ctl->json('verify')->err =~ s{^\d+ of \d+ buckets\n}{}gmr, '',
+        'without a word but how far it is';
 
     everybody;
     is $ctl->json('checkpoint')->data->{signed}, 2, 'and what came since';

@@ -147,6 +147,16 @@ subtest 'a login within the hour' => sub {
         for $of_account, $of_visitor;
 };
 
+subtest 'a visitor who is erased' => sub {
+    my $browser = visitor_browser();
+    my $r = answer($browser, what => 'erase', document => []);
+
+    is_deeply [sort map { /^([\w-]+)=;.* Max-Age=0\b/ ? $1 : $_ }
+        $r->headers('Set-Cookie')],
+        [$COOKIE, "$COOKIE-given", "$COOKIE-receipt"],
+        'takes no cookie along, nor what was said within the hour';
+};
+
 subtest 'nothing more of it later' => sub {
     $redis->cmd('FLUSHALL');
     my $browser = visitor_browser();

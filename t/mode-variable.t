@@ -35,6 +35,14 @@ $t->nginx(<<'END');
             consent_gate $share;
             location /inner/kept/ { alias %%ROOT%%/; }
         }
+        location /handed-on/ {
+            consent_gate report;
+            try_files /none @switched-off;
+        }
+        location @switched-off {
+            consent_gate $share;
+            try_files /index.html =404;
+        }
         location = /policy-update { default_type text/html; }
     }
 END
@@ -86,6 +94,12 @@ subtest 'a value of several parts' => sub {
 subtest 'a location with a word' => sub {
     is told('/on/', 'X-Mode' => 'off'), $ON, 'on, whatever';
     is told('/off/', 'X-Mode' => 'on'), '200 - -', 'off, whatever';
+};
+
+subtest 'a location that hands on to another' => sub {
+    is told('/handed-on/', 'X-Share' => 6), $REPORT, 'which reports too';
+    is told('/handed-on/', 'X-Share' => 9), $OFF,
+        'which is off: nothing of the first one is told';
 };
 
 subtest 'the page' => sub {

@@ -63,6 +63,7 @@ END
 my $SERVER = <<'END';
     consent_purpose ads;
     consent_subject $http_x_account;
+    consent_exempt $http_x_exempt;
     consent_explain on;
     consent_gate on;
     %%REALIP%%
@@ -132,6 +133,16 @@ subtest 'nobody outside costs a command' => sub {
 
     is $redis->calls('hmget'), $before, 'no lookup';
     cmp_ok $count->() - $total, '<', 20, 'nor anything else';
+
+    $total = $count->();
+    from(address_of('DE'), '/') for 1 .. 50;
+    cmp_ok $count->() - $total, '<', 20, 'nor does who is asked, without a '
+        . 'cookie';
+
+    my @anna = (address_of('DE'), '/', 'X-Account' => 'anna');
+    is from(@anna, 'X-Exempt' => 1)->{reason}, 'exempt', 'who is exempt';
+    $http->request('OPTIONS', '/', ['X-Real-IP' => $anna[0], @anna[2, 3]]);
+    is $redis->calls('hmget'), $before, 'is not looked up, nor OPTIONS';
 
     from(address_of('US'), '/', 'X-Account' => 'x');
     is $redis->calls('hmget'), $before + 1, 'but an account costs one';
