@@ -182,6 +182,8 @@ sub html ($r, $method, $status, $link) {
 
     if ($link) {
         like $r->body, qr{<a href="/policy-update\?return=}, 'with a link';
+        like $r->body, qr{sent was not taken.*">Read and|">Look at your}s,
+            'and what to do';
     } else {
         unlike $r->body, qr{<a }, 'without a link';
     }

@@ -14,11 +14,52 @@
 #define NGX_HTTP_CONSENT_BODY  (NGX_HTTP_CONSENT_ARGS * 2 + 2048)
 
 
+/* way: the words of the link to what can be done, or NULL */
+
+typedef struct {
+    const char  *title;
+    const char  *text;
+    const char  *way;
+} ngx_http_consent_saying_t;
+
+
 static ngx_int_t ngx_http_consent_html(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_uint_t status, ngx_str_t *link);
 static ngx_int_t ngx_http_consent_nothing(ngx_http_request_t *r);
 static ngx_int_t ngx_http_consent_page_link(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_str_t *link);
+
+
+/* CG_PAGE is of what a redirect would lose: a form, or another method. */
+
+static const ngx_http_consent_saying_t
+ngx_http_consent_sayings[CG_OUTCOMES] = {
+
+    [CG_PAGE] = {
+        "We need your answer first",
+        "What you have sent was not taken. Please answer for the policies "
+        "that are in force; then go back and send it again.",
+        "Read and answer"
+    },
+
+    [CG_AGE_PAGE] = {
+        "You have told us that you are too young",
+        "Before this can be done a parent or guardian has to help you.",
+        "What you and a guardian can do"
+    },
+
+    [CG_REFUSE] = {
+        "You have not allowed this",
+        "This part of the site needs a purpose that you have not agreed to.",
+        "Look at your choices"
+    },
+
+    [CG_UNAVAILABLE] = {
+        "Please try again in a moment",
+        "We cannot check at the moment what you have agreed to.",
+        NULL
+    }
+};
 
 
 ngx_table_elt_t *
@@ -269,54 +310,35 @@ static ngx_int_t
 ngx_http_consent_html(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
     ngx_uint_t status, ngx_str_t *link)
 {
-    cg_out_t    out;
-    ngx_str_t   body;
-    const char *title, *text;
+    cg_out_t                         out;
+    ngx_str_t                        body;
+    const ngx_http_consent_saying_t  *words;
 
     body.data = ngx_pnalloc(r->pool, NGX_HTTP_CONSENT_BODY);
     if (body.data == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    switch (ctx->decision.outcome) {
-
-    case CG_REFUSE:
-        title = "You have not allowed this";
-        text = "This part of the site needs a purpose that you have not "
-               "agreed to.";
-        break;
-
-    case CG_AGE_PAGE:
-        title = "You have told us that you are too young";
-        text = "Before this can be done a parent or guardian has to help you.";
-        break;
-
-    case CG_UNAVAILABLE:
-        title = "Please try again in a moment";
-        text = "We cannot check at the moment what you have agreed to.";
-        break;
-
-    default:
-        title = "Our policies have changed";
-        text = "Before this can be done we need your answer to the policies "
-               "that are in force.";
-    }
+    words = &ngx_http_consent_sayings[ctx->decision.outcome];
 
     cg_out_init(&out, body.data, NGX_HTTP_CONSENT_BODY);
     cg_out_str(&out, cg_str("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n"
                "<meta charset=\"utf-8\">\n<meta name=\"viewport\" "
-               "content=\"width=device-width, initial-scale=1\">\n<title>"));
-    cg_out_bytes(&out, title, ngx_strlen(title));
+               "content=\"width=device-width, initial-scale=1\">\n<meta "
+               "name=\"color-scheme\" content=\"light dark\">\n<title>"));
+    cg_out_bytes(&out, words->title, ngx_strlen(words->title));
     cg_out_str(&out, cg_str("</title>\n</head>\n<body>\n<main>\n<h1>"));
-    cg_out_bytes(&out, title, ngx_strlen(title));
+    cg_out_bytes(&out, words->title, ngx_strlen(words->title));
     cg_out_str(&out, cg_str("</h1>\n<p>"));
-    cg_out_bytes(&out, text, ngx_strlen(text));
+    cg_out_bytes(&out, words->text, ngx_strlen(words->text));
     cg_out_str(&out, cg_str("</p>\n"));
 
-    if (ctx->decision.outcome != CG_UNAVAILABLE) {
+    if (words->way) {
         cg_out_str(&out, cg_str("<p><a href=\""));
         cg_out_html(&out, ngx_http_consent_cstr(link));
-        cg_out_str(&out, cg_str("\">Read and answer</a></p>\n"));
+        cg_out_str(&out, cg_str("\">"));
+        cg_out_bytes(&out, words->way, ngx_strlen(words->way));
+        cg_out_str(&out, cg_str("</a></p>\n"));
     }
 
     cg_out_str(&out, cg_str("</main>\n</body>\n</html>\n"));
