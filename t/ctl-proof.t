@@ -232,6 +232,65 @@ subtest 'tampered with' => sub {
 };
 
 
+subtest 'what else may be in Redis' => sub {
+    subtest 'a text that is signed and no event' => sub {
+        my $line = JSON::PP->new->utf8->decode((split /\n/, do {
+            my $other = "$ledger-other";
+            $ctl->run('checkpoint', '--checkpoints', $other);
+            slurp($other);
+        })[0]);
+
+        fill $key, relink(@good, [9 . $good[8][0],
+            [b => $line->{b}, m => $line->{m}]]);
+        finds('malformed', qr/cannot be read/);
+        fill $key, @good;
+    };
+
+    subtest 'the last id that a stream has' => sub {
+        my $last = '18446744073709551615';
+        my @full = relink(@good, map { [9 . "$good[8][0]", $_->[1]] } $good[2]);
+        $full[-1][0] =~ s/-.*/-$last/;
+
+        fill $key, @full;
+        finds('repeated', qr/there before/);
+
+        # as the end of a page, after which the next one begins
+        $redis->cmd('DEL', $key);
+        $redis->cmd('XADD', $key, "1-$_", 'x', 1) for 1 .. 999;
+        $redis->cmd('XADD', $key, "1-$last", 'x', 1);
+        is $ctl->json('verify', '--bucket', $name)->data->{events}, 1000,
+            'nothing is read twice';
+        $redis->cmd('XADD', $key, "$last-$last", 'x', 1);
+        is $ctl->json('verify', '--bucket', $name)->data->{events}, 1001,
+            'to the very end';
+    };
+
+    subtest 'no stream' => sub {
+        $redis->cmd('SET', $key, 'x');
+        finds('malformed', qr/is no stream/);
+        is $ctl->json(qw(checkpoint --checkpoints), "$ledger-none")->code, 1,
+            'checkpoint tells';
+        fill $key, @good;
+    };
+
+    subtest 'no record' => sub {
+        my $record = key_of(account => $three[0])->{record};
+        my $was = $redis->cmd('DUMP', $record);
+        $redis->cmd('SET', $record, 'x');
+        finds('malformed', qr/record is no hash/);
+        $redis->cmd('RESTORE', $record, 0, $was, 'REPLACE');
+    };
+
+    is $ctl->json('verify')->code, 0, 'as it was, it is good again';
+
+    for my $bucket ('{0a3', '0a3}', '{0a3}x', '0a', '0A3 ', '{0a', 'xyz', '') {
+        is $ctl->run('verify', '--bucket', $bucket)->code, 2,
+            "no bucket: $bucket";
+    }
+    is $ctl->run('verify', '--bucket', "{$name}")->code, 0, 'but in braces';
+};
+
+
 subtest 'keys' => sub {
     my $renamed = $t->write_file('renamed', join("\n",
         'subject ' . '0123456789abcdef' x 4, 'sign k2 ' . 'ab' x 32, ''), 0600);

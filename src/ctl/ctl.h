@@ -225,6 +225,10 @@ ctl_exit_e ctl_file_read(ctl_t *ctl, const char *path, size_t max,
 /* The same, and refuses one that others can read or write. */
 ctl_exit_e ctl_file_secret(ctl_t *ctl, const char *path, size_t max,
     char **text, size_t *len);
+/* Reports that a file cannot be written, by errno. */
+ctl_exit_e ctl_file_failed(ctl_t *ctl, const char *path);
+/* The name of a file that was made is on disk, too. */
+ctl_exit_e ctl_file_sync_directory(ctl_t *ctl, const char *path);
 /* Loads the key file, once; the keys are then in ctl->keys. */
 ctl_exit_e ctl_keys_load(ctl_t *ctl);
 
@@ -260,6 +264,8 @@ redisReply *ctl_ask_node(ctl_t *ctl, ctl_node_t *node, const char *fmt, ...);
 redisReply *ctl_try(ctl_t *ctl, cg_str_t key, const char *fmt, ...);
 redisReply *ctl_try_node(ctl_t *ctl, ctl_node_t *node, const char *fmt, ...);
 
+/* Reports and releases an error that ctl_try() has returned; then it is NULL. */
+redisReply *ctl_redis_told(ctl_t *ctl, cg_str_t key, redisReply *reply);
 /*
  * Reports and releases a reply that is not of `type` (REDIS_REPLY_*), and
  * returns NULL, as it does of NULL. `what` was asked for: "TTL".

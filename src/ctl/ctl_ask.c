@@ -10,8 +10,6 @@
 
 static redisReply *ctl_ask_routed(ctl_t *ctl, cg_str_t key, char *bytes,
     size_t len);
-static redisReply *ctl_ask_checked(ctl_t *ctl, cg_str_t key,
-    redisReply *reply);
 static redisReply *ctl_ask_format(ctl_t *ctl, cg_str_t key, const char *fmt,
     va_list args);
 static redisReply *ctl_node_ask(ctl_t *ctl, ctl_node_t *node, const char *fmt,
@@ -28,7 +26,7 @@ ctl_ask(ctl_t *ctl, cg_str_t key, const char *fmt, ...)
     reply = ctl_ask_format(ctl, key, fmt, args);
     va_end(args);
 
-    return ctl_ask_checked(ctl, key, reply);
+    return ctl_redis_told(ctl, key, reply);
 }
 
 
@@ -57,7 +55,7 @@ ctl_ask_argv(ctl_t *ctl, cg_str_t key, int argc, const char **argv,
         return NULL;
     }
 
-    return ctl_ask_checked(ctl, key, ctl_ask_routed(ctl, key, bytes, len));
+    return ctl_redis_told(ctl, key, ctl_ask_routed(ctl, key, bytes, len));
 }
 
 
@@ -86,6 +84,15 @@ ctl_try_node(ctl_t *ctl, ctl_node_t *node, const char *fmt, ...)
     va_end(args);
 
     return reply;
+}
+
+
+redisReply *
+ctl_redis_told(ctl_t *ctl, cg_str_t key, redisReply *reply)
+{
+    return reply != NULL
+           ? ctl_redis_checked(ctl, ctl_redis_of(ctl->redis, key), reply)
+           : NULL;
 }
 
 
@@ -155,15 +162,6 @@ ctl_ask_routed(ctl_t *ctl, cg_str_t key, char *bytes, size_t len)
     free(bytes);
 
     return reply;
-}
-
-
-static redisReply *
-ctl_ask_checked(ctl_t *ctl, cg_str_t key, redisReply *reply)
-{
-    return reply != NULL
-           ? ctl_redis_checked(ctl, ctl_redis_of(ctl->redis, key), reply)
-           : NULL;
 }
 
 

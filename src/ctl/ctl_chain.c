@@ -38,8 +38,6 @@ static void ctl_chain_orphan(ctl_chain_t *c, size_t i);
 static size_t ctl_chain_earliest(const ctl_chain_t *c, const uint8_t *id);
 static bool ctl_chain_sibling(const ctl_chain_t *c, size_t i);
 static cg_str_t ctl_chain_before(const ctl_chain_t *c, size_t i);
-static int ctl_chain_cmp_id(const void *a, const void *b, void *events);
-static int ctl_chain_cmp_prev(const void *a, const void *b, void *events);
 
 
 static const uint8_t  ctl_no_id[CG_EVENT_ID_LEN];
@@ -190,8 +188,8 @@ ctl_chain_index(ctl_t *ctl, ctl_chain_t *c)
         }
     }
 
-    qsort_r(c->by_id, c->n, sizeof(size_t), ctl_chain_cmp_id, b->events);
-    qsort_r(c->by_prev, c->n, sizeof(size_t), ctl_chain_cmp_prev, b->events);
+    ctl_order(c->by_id, c->n, b->events, offsetof(ctl_event_t, id));
+    ctl_order(c->by_prev, c->n, b->events, offsetof(ctl_event_t, prev));
 
     return CTL_OK;
 }
@@ -425,31 +423,8 @@ ctl_chain_orphan(ctl_chain_t *c, size_t i)
 static size_t
 ctl_chain_earliest(const ctl_chain_t *c, const uint8_t *id)
 {
-    int     cmp;
-    size_t  low, high, mid;
-
-    low = 0;
-    high = c->n;
-
-    while (low < high) {
-        mid = low + (high - low) / 2;
-        cmp = memcmp(c->bucket->events[c->by_id[mid]].id, id,
-                     CG_EVENT_ID_LEN);
-
-        if (cmp < 0) {
-            low = mid + 1;
-        } else {
-            high = mid;
-        }
-    }
-
-    if (low < c->n && memcmp(c->bucket->events[c->by_id[low]].id, id,
-                             CG_EVENT_ID_LEN) == 0)
-    {
-        return c->by_id[low];
-    }
-
-    return (size_t) -1;
+    return ctl_order_find(c->by_id, c->n, c->bucket->events,
+                          offsetof(ctl_event_t, id), id);
 }
 
 
@@ -458,25 +433,10 @@ ctl_chain_earliest(const ctl_chain_t *c, const uint8_t *id)
 static bool
 ctl_chain_sibling(const ctl_chain_t *c, size_t i)
 {
-    size_t              low, high, mid;
-    const ctl_event_t  *event, *other;
-
-    event = &c->bucket->events[i];
-    low = 0;
-    high = c->n;
-
-    while (low < high) {
-        mid = low + (high - low) / 2;
-        other = &c->bucket->events[c->by_prev[mid]];
-
-        if (memcmp(other->prev, event->prev, CG_EVENT_ID_LEN) < 0) {
-            low = mid + 1;
-        } else {
-            high = mid;
-        }
-    }
-
-    return low < c->n && c->by_prev[low] < i;
+    return ctl_order_find(c->by_prev, c->n, c->bucket->events,
+                          offsetof(ctl_event_t, prev),
+                          c->bucket->events[i].prev)
+           < i;
 }
 
 
@@ -484,36 +444,4 @@ static cg_str_t
 ctl_chain_before(const ctl_chain_t *c, size_t i)
 {
     return i > 0 ? c->bucket->events[i - 1].link : c->anchor;
-}
-
-
-static int
-ctl_chain_cmp_id(const void *a, const void *b, void *events)
-{
-    int           cmp;
-    size_t        i, j;
-    ctl_event_t  *e;
-
-    e = events;
-    i = *(const size_t *) a;
-    j = *(const size_t *) b;
-    cmp = memcmp(e[i].id, e[j].id, CG_EVENT_ID_LEN);
-
-    return cmp != 0 ? cmp : i < j ? -1 : i > j;
-}
-
-
-static int
-ctl_chain_cmp_prev(const void *a, const void *b, void *events)
-{
-    int           cmp;
-    size_t        i, j;
-    ctl_event_t  *e;
-
-    e = events;
-    i = *(const size_t *) a;
-    j = *(const size_t *) b;
-    cmp = memcmp(e[i].prev, e[j].prev, CG_EVENT_ID_LEN);
-
-    return cmp != 0 ? cmp : i < j ? -1 : i > j;
 }

@@ -144,10 +144,11 @@ ctl_checkpoint_check(ctl_t *ctl, ctl_checkpoint_t *c, ctl_bucket_t *b,
     const ctl_mark_t *from, ctl_finding_t *finding)
 {
     char          at[CTL_AT];
+    ctl_exit_e    rc;
     ctl_bucket_t  rest;
 
-    if (from == NULL) {
-        return ctl_verify_loaded(ctl, &c->ledger, b, NULL, finding);
+    if (from == NULL || b->n == 0) {
+        return ctl_check_bucket(ctl, &c->ledger, b, NULL, finding);
     }
 
     memset(finding, 0, sizeof(ctl_finding_t));
@@ -155,7 +156,7 @@ ctl_checkpoint_check(ctl_t *ctl, ctl_checkpoint_t *c, ctl_bucket_t *b,
 
     if (from->what == CTL_LEDGER_CHECKPOINT) {
 
-        if (b->n == 0 || ctl_at_cmp(b->events[0].at, from->at) != 0) {
+        if (ctl_at_cmp(b->events[0].at, from->at) != 0) {
             ctl_finding_set(finding, CTL_FAULT_MISSING, NULL,
                             "entry %s of the last checkpoint is gone",
                             ctl_at_text(from->at, at));
@@ -180,8 +181,17 @@ ctl_checkpoint_check(ctl_t *ctl, ctl_checkpoint_t *c, ctl_bucket_t *b,
         rest.n--;
     }
 
-    return ctl_chain_check(ctl, &rest, (cg_str_t) { CTL_LINK, from->link },
-                           true, NULL, finding);
+    rc = ctl_chain_check(ctl, &rest, (cg_str_t) { CTL_LINK, from->link },
+                         true, NULL, finding);
+
+    if (rc == CTL_OK && finding->fault == CTL_FAULT_TRUNCATED
+        && from->what == CTL_LEDGER_CHECKPOINT)
+    {
+        ctl_finding_set(finding, CTL_FAULT_MISSING, &rest.events[0],
+                        "what it follows, after the last checkpoint, is gone");
+    }
+
+    return rc;
 }
 
 

@@ -12,7 +12,8 @@
 
 
 static bool ctl_event_fields(ctl_event_t *event, const redisReply *fields);
-static bool ctl_event_parse(ctl_t *ctl, ctl_event_t *event);
+static ctl_fault_e ctl_event_parse(ctl_t *ctl, ctl_event_t *event);
+static bool ctl_event_members(ctl_event_t *event, json_t *body);
 static bool ctl_event_member(json_t *body, const char *name, uint8_t id[16]);
 static cg_str_t ctl_event_str(json_t *body, const char *name);
 
@@ -65,15 +66,15 @@ ctl_event_read(ctl_t *ctl, ctl_event_t *event, unsigned bucket,
 {
     memset(event, 0, sizeof(ctl_event_t));
 
-    event->fault = CTL_FAULT_MALFORMED;
-
     if (entry->type != REDIS_REPLY_ARRAY || entry->elements != 2
         || !ctl_at_parse(ctl_reply_str(entry->element[0]), &event->at)
-        || !ctl_event_fields(event, entry->element[1])
-        || !ctl_event_parse(ctl, event))
+        || !ctl_event_fields(event, entry->element[1]))
     {
+        event->fault = CTL_FAULT_MALFORMED;
         return;
     }
+
+    event->fault = ctl_event_parse(ctl, event);
 
     if (event->fault == CTL_FAULT_NONE
         && ctl_bucket_of(event->subject) != bucket)
@@ -178,47 +179,60 @@ ctl_event_fields(ctl_event_t *event, const redisReply *fields)
 /*
  * What the body says of itself. A body whose MAC is wrong is altered, even if
  * it cannot be read any more; one that is signed and cannot be read is not by
- * a gate that we know.
+ * a gate that we know, or is no event: checkpoints are signed with these keys,
+ * too.
  */
 
-static bool
+static ctl_fault_e
 ctl_event_parse(ctl_t *ctl, ctl_event_t *event)
 {
-    bool           ok;
-    json_t        *body;
-    uint8_t        subject[CG_SUBJECT_ID_LEN + 2];
-    cg_str_t       text, kid;
-    json_error_t   error;
+    bool          read;
+    json_t       *body;
+    cg_str_t      kid;
+    ctl_fault_e   fault;
+    json_error_t  error;
 
     body = json_loadb((const char *) event->body.data, event->body.len,
-                      JSON_REJECT_DUPLICATES, &error);
+                      JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
     if (body == NULL) {
-        event->fault = CTL_FAULT_ALTERED;
-        return true;
+        return CTL_FAULT_ALTERED;
     }
 
-    text = ctl_event_str(body, "subject");
     kid = ctl_event_str(body, "kid");
-
-    ok = ctl_event_member(body, "id", event->id)
-         && ctl_event_member(body, "prev", event->prev)
-         && json_is_integer(json_object_get(body, "time"))
-         && text.len == CG_PSEUDONYM_LEN && kid.len > 0
-         && cg_base64url_decode(text, subject) == CG_SUBJECT_ID_LEN;
-
-    if (ok) {
-        memcpy(event->subject, subject, CG_SUBJECT_ID_LEN);
-        event->time = json_integer_value(json_object_get(body, "time"));
-    }
-
-    if (kid.len > 0) {
-        event->fault = ctl_mac_check(ctl, kid, event->body, event->mac);
-        ok = ok || event->fault == CTL_FAULT_ALTERED;
-    }
+    read = kid.len > 0 && ctl_event_members(event, body);
+    fault = ctl_mac_check(ctl, kid, event->body, event->mac);
 
     json_decref(body);
 
-    return ok;
+    return !read && (fault == CTL_FAULT_NONE || kid.len == 0)
+           ? CTL_FAULT_MALFORMED : fault;
+}
+
+
+static bool
+ctl_event_members(ctl_event_t *event, json_t *body)
+{
+    json_t    *ms;
+    uint8_t    subject[CG_SUBJECT_ID_LEN + 2];
+    cg_str_t   text;
+
+    ms = json_object_get(body, "time");
+    text = ctl_event_str(body, "subject");
+
+    if (ctl_event_str(body, "id").len == 0
+        || !ctl_event_member(body, "id", event->id)
+        || !ctl_event_member(body, "prev", event->prev)
+        || !json_is_integer(ms)
+        || text.len != CG_PSEUDONYM_LEN
+        || cg_base64url_decode(text, subject) != CG_SUBJECT_ID_LEN)
+    {
+        return false;
+    }
+
+    memcpy(event->subject, subject, CG_SUBJECT_ID_LEN);
+    event->time = json_integer_value(ms);
+
+    return true;
 }
 
 

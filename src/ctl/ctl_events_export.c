@@ -3,27 +3,24 @@
  * SPDX-License-Identifier: BSD-2-Clause
  */
 
-#include <errno.h>
-#include <fcntl.h>
-#include <libgen.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "ctl_commands.h"
+#include "ctl_output.h"
 #include "ctl_proof.h"
 
 
 /*
  * events export: the events before a date as JSON Lines, and a manifest that
  * says, signed, how far each bucket is in there. Only what has been exported
- * can be trimmed.
+ * can be trimmed. Both files are there when all is in them, the manifest last.
  */
 
 typedef struct {
     const char    *path;
-    char           manifest[4096];      /* a path */
-    FILE          *out;
+    char          *manifest;            /* its path */
+    ctl_output_t   events_out;
+    ctl_output_t   manifest_out;
     EVP_MD_CTX    *md;
     uint64_t       before;              /* milliseconds since 1970 */
     uint64_t       events;
@@ -34,15 +31,15 @@ typedef struct {
 } ctl_export_t;
 
 
+static ctl_exit_e ctl_export_run(ctl_t *ctl, ctl_export_t *e);
 static ctl_exit_e ctl_export_start(ctl_t *ctl, ctl_export_t *e);
+static ctl_exit_e ctl_export_paths(ctl_t *ctl, ctl_export_t *e);
 static ctl_exit_e ctl_export_before(ctl_t *ctl, uint64_t *before);
-static ctl_exit_e ctl_export_create(ctl_t *ctl, const char *path, FILE **out);
 static ctl_exit_e ctl_export_bucket(ctl_t *ctl, ctl_export_t *e,
     unsigned bucket);
 static ctl_exit_e ctl_export_event(ctl_t *ctl, ctl_export_t *e,
     unsigned bucket, const ctl_event_t *event);
 static ctl_exit_e ctl_export_manifest(ctl_t *ctl, ctl_export_t *e);
-static ctl_exit_e ctl_export_sync(ctl_t *ctl, const char *path, FILE *out);
 static ctl_exit_e ctl_export_done(ctl_t *ctl, ctl_export_t *e);
 
 
@@ -66,7 +63,6 @@ const ctl_option_t  ctl_events_export_options[] = {
 ctl_exit_e
 ctl_events_export(ctl_t *ctl, int argc, char **argv)
 {
-    unsigned      bucket;
     ctl_exit_e    rc;
     ctl_export_t  e;
 
@@ -80,35 +76,47 @@ ctl_events_export(ctl_t *ctl, int argc, char **argv)
     e.buckets = json_object();
     e.faults = json_array();
 
-    rc = ctl_export_start(ctl, &e);
+    rc = ctl_export_run(ctl, &e);
 
-    for (bucket = 0; rc == CTL_OK && bucket < CTL_BUCKETS; bucket++) {
-        rc = ctl_export_bucket(ctl, &e, bucket);
-        ctl_progress(ctl, "buckets", bucket + 1, CTL_BUCKETS);
-    }
-
-    if (rc == CTL_OK) {
-        rc = ctl_export_sync(ctl, e.path, e.out);
-    }
-
-    if (rc == CTL_OK) {
-        rc = ctl_export_manifest(ctl, &e);
-    }
+    ctl_output_free(&e.manifest_out, rc == CTL_OK);
+    ctl_output_free(&e.events_out, rc == CTL_OK);
 
     if (rc == CTL_OK) {
         rc = ctl_export_done(ctl, &e);
-    }
-
-    if (e.out != NULL) {
-        fclose(e.out);
     }
 
     EVP_MD_CTX_free(e.md);
     ctl_ledger_close(&e.ledger);
     json_decref(e.buckets);
     json_decref(e.faults);
+    free(e.manifest);
 
     return rc;
+}
+
+
+static ctl_exit_e
+ctl_export_run(ctl_t *ctl, ctl_export_t *e)
+{
+    unsigned    bucket;
+    ctl_exit_e  rc;
+
+    rc = ctl_export_start(ctl, e);
+
+    for (bucket = 0; rc == CTL_OK && bucket < CTL_BUCKETS; bucket++) {
+        rc = ctl_export_bucket(ctl, e, bucket);
+        ctl_progress(ctl, "buckets", bucket + 1, CTL_BUCKETS);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_export_manifest(ctl, e);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_output_close(ctl, &e->events_out);
+    }
+
+    return rc == CTL_OK ? ctl_output_close(ctl, &e->manifest_out) : rc;
 }
 
 
@@ -117,34 +125,11 @@ ctl_export_start(ctl_t *ctl, ctl_export_t *e)
 {
     ctl_exit_e  rc;
 
-    e->path = ctl_option(ctl, "output");
-
-    if (e->path == NULL) {
-        return ctl_fail(ctl, CTL_USAGE, "--output is missing");
-    }
-
-    if (snprintf(e->manifest, sizeof(e->manifest), "%s.manifest", e->path)
-        >= (int) sizeof(e->manifest))
+    if ((rc = ctl_export_paths(ctl, e)) != CTL_OK
+        || (rc = ctl_export_before(ctl, &e->before)) != CTL_OK
+        || (rc = ctl_ledger_open(ctl, &e->ledger, false)) != CTL_OK
+        || (rc = ctl_redis_open(ctl)) != CTL_OK)
     {
-        return ctl_fail(ctl, CTL_USAGE, "--output is too long");
-    }
-
-    if (access(e->manifest, F_OK) == 0) {
-        return ctl_fail(ctl, CTL_FILE, "\"%s\" exists", e->manifest);
-    }
-
-    rc = ctl_export_before(ctl, &e->before);
-    if (rc != CTL_OK) {
-        return rc;
-    }
-
-    rc = ctl_ledger_open(ctl, &e->ledger, false);
-    if (rc != CTL_OK) {
-        return rc;
-    }
-
-    rc = ctl_redis_open(ctl);
-    if (rc != CTL_OK) {
         return rc;
     }
 
@@ -154,7 +139,38 @@ ctl_export_start(ctl_t *ctl, ctl_export_t *e)
         return ctl_fail(ctl, CTL_FAILED, "libcrypto failed");
     }
 
-    return ctl_export_create(ctl, e->path, &e->out);
+    rc = ctl_output_open(ctl, &e->events_out, e->path);
+
+    return rc == CTL_OK
+           ? ctl_output_open(ctl, &e->manifest_out, e->manifest) : rc;
+}
+
+
+/* The manifest has the name in JSON. */
+
+static ctl_exit_e
+ctl_export_paths(ctl_t *ctl, ctl_export_t *e)
+{
+    e->path = ctl_option(ctl, "output");
+
+    if (e->path == NULL) {
+        return ctl_fail(ctl, CTL_USAGE, "--output is missing");
+    }
+
+    if (e->path[0] == '\0'
+        || !cg_utf8_printable((cg_str_t) { strlen(e->path),
+                                           (const uint8_t *) e->path }))
+    {
+        return ctl_fail(ctl, CTL_USAGE, "--output: \"%s\" is no printable "
+                        "UTF-8", e->path);
+    }
+
+    if (asprintf(&e->manifest, "%s.manifest", e->path) == -1) {
+        e->manifest = NULL;
+        return ctl_fail(ctl, CTL_FAILED, "out of memory");
+    }
+
+    return CTL_OK;
 }
 
 
@@ -187,24 +203,6 @@ ctl_export_before(ctl_t *ctl, uint64_t *before)
 }
 
 
-/* It holds pseudonyms: only its owner reads it. */
-
-static ctl_exit_e
-ctl_export_create(ctl_t *ctl, const char *path, FILE **out)
-{
-    int  fd;
-
-    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-
-    if (fd == -1 || (*out = fdopen(fd, "w")) == NULL) {
-        return ctl_fail(ctl, CTL_FILE, "cannot make \"%s\": %s", path,
-                        strerror(errno));
-    }
-
-    return CTL_OK;
-}
-
-
 static ctl_exit_e
 ctl_export_bucket(ctl_t *ctl, ctl_export_t *e, unsigned bucket)
 {
@@ -218,7 +216,7 @@ ctl_export_bucket(ctl_t *ctl, ctl_export_t *e, unsigned bucket)
     rc = ctl_bucket_load(ctl, &b, bucket, ctl_at_start, ctl_at_end);
 
     if (rc == CTL_OK) {
-        rc = ctl_verify_loaded(ctl, &e->ledger, &b, NULL, &finding);
+        rc = ctl_check_bucket(ctl, &e->ledger, &b, NULL, &finding);
     }
 
     if (rc == CTL_OK && finding.fault != CTL_FAULT_NONE) {
@@ -282,13 +280,10 @@ ctl_export_event(ctl_t *ctl, ctl_export_t *e, unsigned bucket,
     len = strlen(line);
     line[len++] = '\n';
 
-    if (fwrite(line, 1, len, e->out) != len
-        || EVP_DigestUpdate(e->md, line, len) != 1)
-    {
-        rc = ctl_fail(ctl, CTL_FILE, "cannot write to \"%s\": %s", e->path,
-                      strerror(errno));
-    } else {
-        rc = CTL_OK;
+    rc = ctl_output_write(ctl, &e->events_out, line, len);
+
+    if (rc == CTL_OK && EVP_DigestUpdate(e->md, line, len) != 1) {
+        rc = ctl_fail(ctl, CTL_FAILED, "libcrypto failed");
     }
 
     free(line);
@@ -302,66 +297,42 @@ ctl_export_event(ctl_t *ctl, ctl_export_t *e, unsigned bucket,
 static ctl_exit_e
 ctl_export_manifest(ctl_t *ctl, ctl_export_t *e)
 {
-    FILE        *out;
-    char        *copy;
+    char        *line;
+    size_t       len;
     json_t      *body;
-    uint8_t      digest[EVP_MAX_MD_SIZE], hex[64];
-    cg_out_t     o;
+    uint8_t      hex[CTL_SHA256];
+    const char  *slash;
     ctl_exit_e   rc;
 
-    if (EVP_DigestFinal_ex(e->md, digest, NULL) != 1) {
+    if (!ctl_sha256_hex(e->md, hex)) {
         return ctl_fail(ctl, CTL_FAILED, "libcrypto failed");
     }
 
-    cg_out_init(&o, hex, sizeof(hex));
-    cg_out_hex(&o, digest, sizeof(hex) / 2);
+    slash = strrchr(e->path, '/');
 
-    copy = strdup(e->path);
-    if (copy == NULL) {
-        return ctl_fail(ctl, CTL_FAILED, "out of memory");
+    body = json_pack("{s:i, s:s, s:I, s:s, s:s, s:s%, s:I, s:I, s:I, s:O}",
+                     "v", CTL_SIGNED, "type", "export",
+                     "time", (json_int_t) time(NULL),
+                     "prefix", ctl_setting(ctl, CTL_PREFIX),
+                     "file", slash != NULL ? slash + 1 : e->path,
+                     "sha256", hex, sizeof(hex),
+                     "bytes", (json_int_t) e->bytes,
+                     "events", (json_int_t) e->events,
+                     "before", e->before > INT64_MAX
+                               ? (json_int_t) INT64_MAX
+                               : (json_int_t) e->before,
+                     "buckets", e->buckets);
+
+    line = ctl_signed_line(ctl, body, &len);
+    if (line == NULL) {
+        return ctl->failed;
     }
 
-    rc = ctl_export_create(ctl, e->manifest, &out);
-
-    if (rc == CTL_OK) {
-        body = json_pack("{s:i, s:s, s:I, s:s, s:s, s:s%, s:I, s:I, s:I, s:O}",
-                         "v", 1, "type", "export",
-                         "time", (json_int_t) time(NULL),
-                         "prefix", ctl_setting(ctl, CTL_PREFIX),
-                         "file", basename(copy),
-                         "sha256", hex, sizeof(hex),
-                         "bytes", (json_int_t) e->bytes,
-                         "events", (json_int_t) e->events,
-                         "before", e->before > INT64_MAX
-                                   ? (json_int_t) INT64_MAX
-                                   : (json_int_t) e->before,
-                         "buckets", e->buckets);
-
-        rc = body != NULL ? ctl_signed_write(ctl, out, body, hex)
-                          : ctl_fail(ctl, CTL_FAILED, "out of memory");
-
-        if (rc == CTL_OK) {
-            rc = ctl_export_sync(ctl, e->manifest, out);
-        }
-
-        fclose(out);
-    }
-
-    free(copy);
+    line[len++] = '\n';
+    rc = ctl_output_write(ctl, &e->manifest_out, line, len);
+    free(line);
 
     return rc;
-}
-
-
-static ctl_exit_e
-ctl_export_sync(ctl_t *ctl, const char *path, FILE *out)
-{
-    if (fflush(out) != 0 || fsync(fileno(out)) != 0) {
-        return ctl_fail(ctl, CTL_FILE, "cannot write to \"%s\": %s", path,
-                        strerror(errno));
-    }
-
-    return CTL_OK;
 }
 
 

@@ -4,9 +4,10 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <libgen.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "ctl_commands.h"
 #include "ctl_proof.h"
@@ -14,29 +15,25 @@
 
 #define CTL_MAX_MANIFEST  16777216   /* bytes */
 #define CTL_TRIM_CHUNK    500        /* entries of one XDEL */
+#define CTL_TRIM_READ     65536      /* bytes */
 
 
-/* A bucket of the manifest, and how far it is to be trimmed. */
+/* How far a bucket of the manifest is to be trimmed. */
 
 typedef struct {
-    unsigned  bucket;
-    uint64_t  events;
-    ctl_at_t  last;
-    char      link[CTL_LINK];
     bool      trim;             /* there is something to do */
     ctl_at_t  to;               /* the last entry that goes */
-} ctl_trim_bucket_t;
+} ctl_trim_plan_t;
 
 typedef struct {
-    json_t             *manifest;
-    ctl_ledger_t        ledger;
-    size_t              n;
-    ctl_trim_bucket_t   list[CTL_BUCKETS];
-    size_t              nmarks;
-    ctl_mark_t          marks[CTL_BUCKETS];     /* to be signed */
-    uint64_t            planned;
-    uint64_t            trimmed;
-    uint64_t            buckets;
+    ctl_manifest_t    manifest;
+    ctl_trim_plan_t   plans[CTL_BUCKETS];       /* as its buckets */
+    ctl_ledger_t      ledger;
+    size_t            nmarks;
+    ctl_mark_t        marks[CTL_BUCKETS];       /* to be signed */
+    uint64_t          planned;
+    uint64_t          trimmed;
+    uint64_t          buckets;
 } ctl_trim_t;
 
 
@@ -44,14 +41,15 @@ static ctl_exit_e ctl_trim_run(ctl_t *ctl, ctl_trim_t *t);
 static ctl_exit_e ctl_trim_manifest(ctl_t *ctl, ctl_trim_t *t,
     const char *path);
 static ctl_exit_e ctl_trim_file(ctl_t *ctl, ctl_trim_t *t, const char *path);
-static ctl_exit_e ctl_trim_digest(ctl_t *ctl, const char *path, uint8_t *hex);
+static ctl_exit_e ctl_trim_digest(ctl_t *ctl, const char *path,
+    uint8_t hex[CTL_SHA256]);
+static bool ctl_trim_hash(int fd, EVP_MD_CTX *md);
 static ctl_exit_e ctl_trim_buckets(ctl_t *ctl, ctl_trim_t *t);
-static ctl_exit_e ctl_trim_plan(ctl_t *ctl, ctl_trim_t *t,
-    ctl_trim_bucket_t *tb);
-static ctl_exit_e ctl_trim_check(ctl_t *ctl, ctl_trim_t *t,
-    ctl_trim_bucket_t *tb, const ctl_bucket_t *b);
-static ctl_exit_e ctl_trim_bucket(ctl_t *ctl, ctl_trim_t *t,
-    const ctl_trim_bucket_t *tb);
+static ctl_exit_e ctl_trim_plan(ctl_t *ctl, ctl_trim_t *t, size_t i);
+static ctl_exit_e ctl_trim_check(ctl_t *ctl, ctl_trim_t *t, size_t i,
+    const ctl_bucket_t *b);
+static ctl_exit_e ctl_trim_bucket(ctl_t *ctl, ctl_trim_t *t, unsigned bucket,
+    ctl_at_t to);
 static ctl_exit_e ctl_trim_delete(ctl_t *ctl, ctl_trim_t *t, unsigned bucket,
     const ctl_event_t *events, size_t n);
 
@@ -91,7 +89,7 @@ ctl_events_trim(ctl_t *ctl, int argc, char **argv)
 
     rc = ctl_trim_run(ctl, t);
 
-    json_decref(t->manifest);
+    ctl_manifest_free(&t->manifest);
     ctl_ledger_close(&t->ledger);
     free(t);
 
@@ -121,9 +119,9 @@ ctl_trim_run(ctl_t *ctl, ctl_trim_t *t)
         rc = ctl_trim_manifest(ctl, t, path);
     }
 
-    for (i = 0; rc == CTL_OK && i < t->n; i++) {
-        rc = ctl_trim_plan(ctl, t, &t->list[i]);
-        ctl_progress(ctl, "buckets checked", i + 1, t->n);
+    for (i = 0; rc == CTL_OK && i < t->manifest.n; i++) {
+        rc = ctl_trim_plan(ctl, t, i);
+        ctl_progress(ctl, "buckets checked", i + 1, t->manifest.n);
     }
 
     if (rc == CTL_OK && !dry && t->planned > 0) {
@@ -159,9 +157,7 @@ ctl_trim_manifest(ctl_t *ctl, ctl_trim_t *t, const char *path)
 {
     char        *text;
     size_t       len;
-    json_t      *buckets, *value;
-    const char  *err, *name, *type, *prefix, *last, *link;
-    json_int_t   before, events;
+    const char  *err;
     ctl_exit_e   rc;
 
     rc = ctl_file_read(ctl, path, CTL_MAX_MANIFEST, &text, &len);
@@ -169,49 +165,24 @@ ctl_trim_manifest(ctl_t *ctl, ctl_trim_t *t, const char *path)
         return rc;
     }
 
-    t->manifest = ctl_signed_read(ctl, text, len, &err);
+    err = ctl_manifest_read(ctl, &t->manifest, text, len);
     free(text);
 
-    if (t->manifest == NULL) {
+    if (err != NULL) {
         return ctl_fail(ctl, CTL_FILE, "\"%s\": %s", path, err);
     }
 
-    if (json_unpack(t->manifest, "{s:s, s:s, s:I, s:o}", "type", &type,
-                    "prefix", &prefix, "before", &before, "buckets", &buckets)
-        != 0
-        || strcmp(type, "export") != 0)
-    {
-        return ctl_fail(ctl, CTL_FILE, "\"%s\" is no manifest", path);
-    }
-
-    if (strcmp(prefix, ctl_setting(ctl, CTL_PREFIX)) != 0) {
+    if (strcmp(t->manifest.prefix, ctl_setting(ctl, CTL_PREFIX)) != 0) {
         return ctl_fail(ctl, CTL_REFUSED, "\"%s\" is of the prefix \"%s\"",
-                        path, prefix);
+                        path, t->manifest.prefix);
     }
 
-    if (before / 1000 > time(NULL) - ctl_setting_span(ctl, CTL_PROOF)) {
+    if (t->manifest.before / 1000
+        > time(NULL) - ctl_setting_span(ctl, CTL_PROOF))
+    {
         return ctl_fail(ctl, CTL_REFUSED, "\"%s\" has events younger than "
                         "proof (%s): export those before that", path,
                         ctl_setting(ctl, CTL_PROOF));
-    }
-
-    json_object_foreach(buckets, name, value) {
-        ctl_trim_bucket_t  *tb = &t->list[t->n];
-        int                 bucket = ctl_bucket_parse(name);
-
-        if (bucket == -1 || t->n == CTL_BUCKETS
-            || json_unpack(value, "{s:I, s:s, s:s}", "events", &events,
-                           "last", &last, "link", &link) != 0
-            || !ctl_json_at(value, "last", &tb->last)
-            || strlen(link) != CTL_LINK)
-        {
-            return ctl_fail(ctl, CTL_FILE, "\"%s\" is no manifest", path);
-        }
-
-        tb->bucket = (unsigned) bucket;
-        tb->events = (uint64_t) events;
-        memcpy(tb->link, link, CTL_LINK);
-        t->n++;
     }
 
     return ctl_trim_file(ctl, t, path);
@@ -223,78 +194,77 @@ ctl_trim_manifest(ctl_t *ctl, ctl_trim_t *t, const char *path)
 static ctl_exit_e
 ctl_trim_file(ctl_t *ctl, ctl_trim_t *t, const char *path)
 {
-    char        *copy, file[8192];
-    uint8_t      hex[64];
-    const char  *name, *sha256;
+    char        *copy, *file;
+    uint8_t      hex[CTL_SHA256];
     ctl_exit_e   rc;
 
-    if (json_unpack(t->manifest, "{s:s, s:s}", "file", &name, "sha256",
-                    &sha256) != 0
-        || strchr(name, '/') != NULL)
-    {
-        return ctl_fail(ctl, CTL_FILE, "\"%s\" is no manifest", path);
-    }
-
     copy = strdup(path);
-    if (copy == NULL) {
+
+    if (copy == NULL
+        || asprintf(&file, "%s/%s", dirname(copy), t->manifest.file) == -1)
+    {
+        free(copy);
         return ctl_fail(ctl, CTL_FAILED, "out of memory");
     }
 
-    snprintf(file, sizeof(file), "%s/%s", dirname(copy), name);
-    free(copy);
-
     rc = ctl_trim_digest(ctl, file, hex);
-    if (rc != CTL_OK) {
-        return rc;
+
+    if (rc == CTL_OK && memcmp(t->manifest.sha256, hex, sizeof(hex)) != 0) {
+        rc = ctl_fail(ctl, CTL_REFUSED, "\"%s\" is not what was exported",
+                      file);
     }
 
-    if (strlen(sha256) != sizeof(hex) || memcmp(sha256, hex, sizeof(hex)) != 0)
-    {
-        return ctl_fail(ctl, CTL_REFUSED, "\"%s\" is not what was exported",
-                        file);
-    }
+    free(copy);
+    free(file);
 
-    return CTL_OK;
+    return rc;
 }
 
 
+/* It will be the only copy: it may have been brought here just now. */
+
 static ctl_exit_e
-ctl_trim_digest(ctl_t *ctl, const char *path, uint8_t *hex)
+ctl_trim_digest(ctl_t *ctl, const char *path, uint8_t hex[CTL_SHA256])
 {
-    FILE        *f;
+    int          fd;
     bool         ok;
-    char         buf[65536];
-    size_t       n;
-    uint8_t      digest[EVP_MAX_MD_SIZE];
-    cg_out_t     out;
     EVP_MD_CTX  *md;
 
-    f = fopen(path, "re");
-    if (f == NULL) {
+    fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    if (fd == -1) {
         return ctl_fail(ctl, CTL_FILE, "cannot open \"%s\": %s", path,
                         strerror(errno));
     }
 
     md = EVP_MD_CTX_new();
-    ok = md != NULL && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1;
 
-    while (ok && (n = fread(buf, 1, sizeof(buf), f)) > 0) {
-        ok = EVP_DigestUpdate(md, buf, n) == 1;
-    }
-
-    ok = ok && !ferror(f) && EVP_DigestFinal_ex(md, digest, NULL) == 1;
+    ok = md != NULL
+         && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1
+         && ctl_trim_hash(fd, md)
+         && ctl_sha256_hex(md, hex)
+         && (fsync(fd) == 0 || errno == EINVAL);
 
     EVP_MD_CTX_free(md);
-    fclose(f);
+    close(fd);
 
-    if (!ok) {
-        return ctl_fail(ctl, CTL_FILE, "cannot read \"%s\"", path);
+    return ok ? CTL_OK
+              : ctl_fail(ctl, CTL_FILE, "cannot read \"%s\"", path);
+}
+
+
+static bool
+ctl_trim_hash(int fd, EVP_MD_CTX *md)
+{
+    char     buf[CTL_TRIM_READ];
+    ssize_t  n;
+
+    while ((n = read(fd, buf, sizeof(buf))) > 0) {
+        if (EVP_DigestUpdate(md, buf, (size_t) n) != 1) {
+            return false;
+        }
     }
 
-    cg_out_init(&out, hex, 64);
-    cg_out_hex(&out, digest, 32);
-
-    return CTL_OK;
+    return n == 0;
 }
 
 
@@ -305,22 +275,25 @@ ctl_trim_digest(ctl_t *ctl, const char *path, uint8_t *hex)
  */
 
 static ctl_exit_e
-ctl_trim_plan(ctl_t *ctl, ctl_trim_t *t, ctl_trim_bucket_t *tb)
+ctl_trim_plan(ctl_t *ctl, ctl_trim_t *t, size_t i)
 {
-    bool               begun;
-    size_t             n;
-    ctl_at_t           last;
-    ctl_exit_e         rc;
-    ctl_bucket_t       b;
-    const ctl_mark_t  *trim;
+    bool                   begun;
+    size_t                 n;
+    ctl_at_t               last;
+    ctl_exit_e             rc;
+    ctl_bucket_t           b;
+    const ctl_mark_t      *trim;
+    const ctl_exported_t  *e;
 
-    rc = ctl_bucket_load(ctl, &b, tb->bucket, ctl_at_start, ctl_at_end);
+    e = &t->manifest.buckets[i];
 
-    trim = ctl_ledger_last(&t->ledger, CTL_LEDGER_TRIM, tb->bucket,
+    rc = ctl_bucket_load(ctl, &b, e->bucket, ctl_at_start, ctl_at_end);
+
+    trim = ctl_ledger_last(&t->ledger, CTL_LEDGER_TRIM, e->bucket,
                            ctl_at_end);
     begun = trim != NULL && b.n > 0
             && ctl_at_cmp(b.events[0].at, trim->at) <= 0;
-    last = begun ? trim->at : tb->last;
+    last = begun ? trim->at : e->last;
 
     for (n = 0; n < b.n && ctl_at_cmp(b.events[n].at, last) <= 0; n++) {
         /* void */
@@ -329,12 +302,12 @@ ctl_trim_plan(ctl_t *ctl, ctl_trim_t *t, ctl_trim_bucket_t *tb)
     n -= n > 0 && n == b.n;
 
     if (rc == CTL_OK && n > 0) {
-        tb->trim = true;
-        tb->to = b.events[n - 1].at;
+        t->plans[i].trim = true;
+        t->plans[i].to = b.events[n - 1].at;
         t->planned += n;
         t->buckets++;
 
-        rc = begun ? CTL_OK : ctl_trim_check(ctl, t, tb, &b);
+        rc = begun ? CTL_OK : ctl_trim_check(ctl, t, i, &b);
     }
 
     ctl_bucket_free(&b);
@@ -349,16 +322,16 @@ ctl_trim_plan(ctl_t *ctl, ctl_trim_t *t, ctl_trim_bucket_t *tb)
  */
 
 static ctl_exit_e
-ctl_trim_check(ctl_t *ctl, ctl_trim_t *t, ctl_trim_bucket_t *tb,
-    const ctl_bucket_t *b)
+ctl_trim_check(ctl_t *ctl, ctl_trim_t *t, size_t i, const ctl_bucket_t *b)
 {
-    size_t              i;
-    ctl_mark_t          mark;
-    ctl_exit_e          rc;
-    ctl_finding_t       finding;
-    const ctl_event_t  *event;
+    size_t                 n;
+    ctl_mark_t             mark;
+    ctl_exit_e             rc;
+    ctl_finding_t          finding;
+    const ctl_event_t     *event;
+    const ctl_exported_t  *e;
 
-    rc = ctl_verify_loaded(ctl, &t->ledger, b, NULL, &finding);
+    rc = ctl_check_bucket(ctl, &t->ledger, b, NULL, &finding);
     if (rc != CTL_OK) {
         return rc;
     }
@@ -371,29 +344,30 @@ ctl_trim_check(ctl_t *ctl, ctl_trim_t *t, ctl_trim_bucket_t *tb,
     }
 
     memset(&mark, 0, sizeof(mark));
+    e = &t->manifest.buckets[i];
 
-    for (i = 0; i < b->n; i++) {
-        event = &b->events[i];
+    for (n = 0; n < b->n; n++) {
+        event = &b->events[n];
 
-        if (ctl_at_cmp(event->at, tb->to) == 0) {
+        if (ctl_at_cmp(event->at, t->plans[i].to) == 0) {
             memcpy(mark.link, event->link.data, CTL_LINK);
         }
 
-        if (ctl_at_cmp(event->at, tb->last) == 0
-            && memcmp(event->link.data, tb->link, CTL_LINK) == 0)
+        if (ctl_at_cmp(event->at, e->last) == 0
+            && memcmp(event->link.data, e->link, CTL_LINK) == 0)
         {
             break;
         }
     }
 
-    if (i == b->n) {
+    if (n == b->n) {
         return ctl_fail(ctl, CTL_REFUSED, "bucket %03x is not as it was "
                         "exported: nothing is trimmed", b->bucket);
     }
 
     mark.what = CTL_LEDGER_TRIM;
     mark.bucket = (uint16_t) b->bucket;
-    mark.at = tb->to;
+    mark.at = t->plans[i].to;
 
     t->marks[t->nmarks++] = mark;
 
@@ -417,8 +391,11 @@ ctl_trim_buckets(ctl_t *ctl, ctl_trim_t *t)
         rc = ctl_ledger_flush(ctl, &t->ledger);
     }
 
-    for (i = 0; rc == CTL_OK && i < t->n; i++) {
-        rc = t->list[i].trim ? ctl_trim_bucket(ctl, t, &t->list[i]) : CTL_OK;
+    for (i = 0; rc == CTL_OK && i < t->manifest.n; i++) {
+        rc = t->plans[i].trim
+             ? ctl_trim_bucket(ctl, t, t->manifest.buckets[i].bucket,
+                               t->plans[i].to)
+             : CTL_OK;
         ctl_progress(ctl, "events trimmed", t->trimmed, t->planned);
     }
 
@@ -429,17 +406,17 @@ ctl_trim_buckets(ctl_t *ctl, ctl_trim_t *t)
 /* Oldest first, so that a trim that was cut off can be run again. */
 
 static ctl_exit_e
-ctl_trim_bucket(ctl_t *ctl, ctl_trim_t *t, const ctl_trim_bucket_t *tb)
+ctl_trim_bucket(ctl_t *ctl, ctl_trim_t *t, unsigned bucket, ctl_at_t to)
 {
     size_t        i, n;
     ctl_exit_e    rc;
     ctl_bucket_t  b;
 
-    rc = ctl_bucket_load(ctl, &b, tb->bucket, ctl_at_start, tb->to);
+    rc = ctl_bucket_load(ctl, &b, bucket, ctl_at_start, to);
 
     for (i = 0; rc == CTL_OK && i < b.n; i += n) {
         n = b.n - i < CTL_TRIM_CHUNK ? b.n - i : CTL_TRIM_CHUNK;
-        rc = ctl_trim_delete(ctl, t, tb->bucket, &b.events[i], n);
+        rc = ctl_trim_delete(ctl, t, bucket, &b.events[i], n);
     }
 
     ctl_bucket_free(&b);
@@ -470,8 +447,9 @@ ctl_trim_delete(ctl_t *ctl, ctl_trim_t *t, unsigned bucket,
         lens[i + 2] = strlen(ids[i]);
     }
 
-    reply = ctl_ask_argv(ctl, (cg_str_t) { lens[1], key }, (int) n + 2, argv,
-                         lens);
+    reply = ctl_expect(ctl, ctl_ask_argv(ctl, (cg_str_t) { lens[1], key },
+                                         (int) n + 2, argv, lens),
+                       REDIS_REPLY_INTEGER, "XDEL");
     if (reply == NULL) {
         return ctl->failed;
     }

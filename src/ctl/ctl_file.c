@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -37,6 +38,43 @@ ctl_file_secret(ctl_t *ctl, const char *path, size_t max, char **text,
     size_t *len)
 {
     return ctl_file_load(ctl, path, true, max, text, len);
+}
+
+
+ctl_exit_e
+ctl_file_failed(ctl_t *ctl, const char *path)
+{
+    return ctl_fail(ctl, CTL_FILE, "cannot write to \"%s\": %s", path,
+                    strerror(errno));
+}
+
+
+ctl_exit_e
+ctl_file_sync_directory(ctl_t *ctl, const char *path)
+{
+    int          fd;
+    char        *copy;
+    ctl_exit_e   rc;
+
+    copy = strdup(path);
+    if (copy == NULL) {
+        return ctl_fail(ctl, CTL_FAILED, "out of memory");
+    }
+
+    fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    /* some file systems have no such thing: EINVAL */
+
+    rc = fd != -1 && (fsync(fd) == 0 || errno == EINVAL)
+         ? CTL_OK : ctl_file_failed(ctl, path);
+
+    if (fd != -1) {
+        close(fd);
+    }
+
+    free(copy);
+
+    return rc;
 }
 
 

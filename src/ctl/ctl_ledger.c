@@ -4,9 +4,10 @@
  */
 
 #include <errno.h>
-#include <openssl/evp.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,19 +16,15 @@
 
 /*
  * The file of checkpoints: JSON Lines, each signed, and each with the SHA-256
- * of the line before, so that none can be taken out of the middle.
+ * of the line before, so that none can be taken out of the middle. What is
+ * added is kept in memory, and written at once.
  */
-
-#define CTL_SHA256_HEX  64
 
 
 static ctl_exit_e ctl_ledger_read(ctl_t *ctl, ctl_ledger_t *ledger);
-static const char *ctl_ledger_line(ctl_t *ctl, ctl_ledger_t *ledger,
-    const char *line, size_t len);
 static const char *ctl_ledger_mark(json_t *body, ctl_mark_t *mark);
 static bool ctl_ledger_keep(ctl_ledger_t *ledger, const ctl_mark_t *mark);
-static bool ctl_sha256(const char *data, size_t len,
-    uint8_t hex[CTL_SHA256_HEX]);
+static ctl_exit_e ctl_ledger_append(ctl_t *ctl, ctl_ledger_t *ledger);
 
 
 static const char *const  ctl_ledger_names[] = { "checkpoint", "trim" };
@@ -36,7 +33,9 @@ static const char *const  ctl_ledger_names[] = { "checkpoint", "trim" };
 ctl_exit_e
 ctl_ledger_open(ctl_t *ctl, ctl_ledger_t *ledger, bool write)
 {
-    ctl_exit_e  rc;
+    int          fd;
+    struct stat  st;
+    ctl_exit_e   rc;
 
     memset(ledger, 0, sizeof(ctl_ledger_t));
     ledger->path = ctl_setting(ctl, CTL_CHECKPOINTS);
@@ -46,16 +45,27 @@ ctl_ledger_open(ctl_t *ctl, ctl_ledger_t *ledger, bool write)
         return rc;
     }
 
-    ledger->file = fopen(ledger->path, write ? "a+e" : "re");
-
-    if (ledger->file == NULL) {
+    fd = open(ledger->path, (write ? O_RDWR | O_APPEND | O_CREAT : O_RDONLY)
+                            | O_NONBLOCK | O_CLOEXEC, 0666);
+    if (fd == -1) {
         return errno == ENOENT && !write
                ? CTL_OK
                : ctl_fail(ctl, CTL_FILE, "cannot open \"%s\": %s",
                           ledger->path, strerror(errno));
     }
 
-    if (write && flock(fileno(ledger->file), LOCK_EX | LOCK_NB) == -1) {
+    ledger->file = fdopen(fd, write ? "a+" : "r");
+
+    if (ledger->file == NULL) {
+        close(fd);
+        return ctl_fail(ctl, CTL_FAILED, "out of memory");
+    }
+
+    if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode)) {
+        return ctl_fail(ctl, CTL_FILE, "\"%s\" is not a file", ledger->path);
+    }
+
+    if (write && flock(fd, LOCK_EX | LOCK_NB) == -1) {
         return ctl_fail(ctl, CTL_FILE, "\"%s\" is being written by another "
                         "consentctl", ledger->path);
     }
@@ -67,14 +77,21 @@ ctl_ledger_open(ctl_t *ctl, ctl_ledger_t *ledger, bool write)
 ctl_exit_e
 ctl_ledger_add(ctl_t *ctl, ctl_ledger_t *ledger, const ctl_mark_t *mark)
 {
-    char         at[CTL_AT], bucket[8];
-    json_t      *body;
-    ctl_exit_e   rc;
+    char     at[CTL_AT], bucket[8], *line;
+    bool     ok;
+    size_t   len;
+    json_t  *body;
+
+    if (ledger->out == NULL
+        && (ledger->out = open_memstream(&ledger->text, &ledger->len)) == NULL)
+    {
+        return ctl_fail(ctl, CTL_FAILED, "out of memory");
+    }
 
     snprintf(bucket, sizeof(bucket), "%03x", mark->bucket);
 
-    body = json_pack("{s:i, s:s, s:I, s:s, s:s, s:s, s:s%, s:s%}", "v", 1,
-                     "type", ctl_ledger_names[mark->what],
+    body = json_pack("{s:i, s:s, s:I, s:s, s:s, s:s, s:s%, s:s%}",
+                     "v", CTL_SIGNED, "type", ctl_ledger_names[mark->what],
                      "time", (json_int_t) time(NULL),
                      "prefix", ctl_setting(ctl, CTL_PREFIX),
                      "bucket", bucket,
@@ -82,26 +99,41 @@ ctl_ledger_add(ctl_t *ctl, ctl_ledger_t *ledger, const ctl_mark_t *mark)
                      "link", mark->link, (size_t) CTL_LINK,
                      "prev", ledger->last, ledger->last_len);
 
-    rc = ctl_signed_write(ctl, ledger->file, body, ledger->last);
-    ledger->last_len = CTL_SHA256_HEX;
-
-    if (rc == CTL_OK && !ctl_ledger_keep(ledger, mark)) {
-        rc = ctl_fail(ctl, CTL_FAILED, "out of memory");
+    line = ctl_signed_line(ctl, body, &len);
+    if (line == NULL) {
+        return ctl->failed;
     }
 
-    return rc;
+    ok = ctl_sha256(line, len, ledger->last)
+         && fwrite(line, 1, len, ledger->out) == len
+         && fputc('\n', ledger->out) != EOF
+         && ctl_ledger_keep(ledger, mark);
+
+    ledger->last_len = CTL_SHA256;
+    free(line);
+
+    return ok ? CTL_OK : ctl_fail(ctl, CTL_FAILED, "out of memory");
 }
 
 
 ctl_exit_e
 ctl_ledger_flush(ctl_t *ctl, ctl_ledger_t *ledger)
 {
-    if (fflush(ledger->file) != 0 || fsync(fileno(ledger->file)) != 0) {
-        return ctl_fail(ctl, CTL_FILE, "cannot write to \"%s\": %s",
-                        ledger->path, strerror(errno));
+    ctl_exit_e  rc;
+
+    if (ledger->out == NULL) {
+        return CTL_OK;
     }
 
-    return CTL_OK;
+    rc = fclose(ledger->out) == 0
+         ? ctl_ledger_append(ctl, ledger)
+         : ctl_fail(ctl, CTL_FAILED, "out of memory");
+
+    ledger->out = NULL;
+    free(ledger->text);
+    ledger->text = NULL;
+
+    return rc == CTL_OK ? ctl_file_sync_directory(ctl, ledger->path) : rc;
 }
 
 
@@ -112,6 +144,11 @@ ctl_ledger_close(ctl_ledger_t *ledger)
         fclose(ledger->file);
     }
 
+    if (ledger->out != NULL) {
+        fclose(ledger->out);
+    }
+
+    free(ledger->text);
     free(ledger->marks);
 }
 
@@ -142,144 +179,7 @@ ctl_ledger_before(const ctl_ledger_t *ledger, const ctl_mark_t *mark)
 }
 
 
-json_t *
-ctl_signed_read(ctl_t *ctl, const char *line, size_t len, const char **err)
-{
-    json_t        *signature, *body;
-    cg_str_t       text, mac, kid;
-    const char    *b, *m, *k;
-    ctl_fault_e    fault;
-    json_error_t   error;
-
-    body = NULL;
-    *err = "it cannot be read";
-
-    signature = json_loadb(line, len, JSON_REJECT_DUPLICATES, &error);
-
-    if (json_unpack(signature, "{s:s, s:s}", "b", &b, "m", &m) == 0) {
-        text = (cg_str_t) { strlen(b), (const uint8_t *) b };
-        mac = (cg_str_t) { strlen(m), (const uint8_t *) m };
-
-        body = json_loadb(b, text.len, JSON_REJECT_DUPLICATES, &error);
-    }
-
-    if (body != NULL && json_unpack(body, "{s:s}", "kid", &k) == 0) {
-        kid = (cg_str_t) { strlen(k), (const uint8_t *) k };
-        fault = ctl_mac_check(ctl, kid, text, mac);
-        *err = fault == CTL_FAULT_NONE ? NULL
-               : fault == CTL_FAULT_KEY ? "its key is not in the key file"
-               : "the MAC is not that of the body";
-    }
-
-    json_decref(signature);
-
-    if (*err != NULL) {
-        json_decref(body);
-        return NULL;
-    }
-
-    return body;
-}
-
-
-ctl_exit_e
-ctl_signed_write(ctl_t *ctl, FILE *out, json_t *body, uint8_t digest[64])
-{
-    char                 *text, *line;
-    size_t                len;
-    json_t               *value;
-    uint8_t               mac[64];
-    const cg_sign_key_t  *key;
-
-    key = &ctl->keys.sign[0];
-
-    json_object_set_new(body, "kid",
-                        json_stringn((const char *) key->kid, key->kid_len));
-    text = json_dumps(body, JSON_COMPACT);
-    json_decref(body);
-
-    if (text == NULL
-        || !cg_event_sign(&ctl->keys,
-                          (cg_str_t) { strlen(text), (const uint8_t *) text },
-                          mac))
-    {
-        free(text);
-        return ctl_fail(ctl, CTL_FAILED, "cannot sign");
-    }
-
-    value = json_pack("{s:s, s:s%}", "b", text, "m", mac, sizeof(mac));
-    line = json_dumps(value, JSON_COMPACT);
-    json_decref(value);
-    free(text);
-
-    if (line == NULL) {
-        return ctl_fail(ctl, CTL_FAILED, "out of memory");
-    }
-
-    len = strlen(line);
-
-    if (!ctl_sha256(line, len, digest)
-        || fwrite(line, 1, len, out) != len || fputc('\n', out) == EOF)
-    {
-        free(line);
-        return ctl_fail(ctl, CTL_FILE, "cannot write: %s", strerror(errno));
-    }
-
-    free(line);
-
-    return CTL_OK;
-}
-
-
-bool
-ctl_json_at(json_t *object, const char *name, ctl_at_t *at)
-{
-    json_t  *value;
-
-    value = json_object_get(object, name);
-
-    return json_is_string(value)
-           && ctl_at_parse((cg_str_t) {
-                  json_string_length(value),
-                  (const uint8_t *) json_string_value(value) }, at);
-}
-
-
-static ctl_exit_e
-ctl_ledger_read(ctl_t *ctl, ctl_ledger_t *ledger)
-{
-    char        *line;
-    size_t       size, number;
-    ssize_t      len;
-    const char  *err;
-
-    line = NULL;
-    size = 0;
-    err = NULL;
-
-    for (number = 1;
-         (len = getline(&line, &size, ledger->file)) > 0;
-         number++)
-    {
-        err = line[len - 1] == '\n'
-              ? ctl_ledger_line(ctl, ledger, line, (size_t) len - 1)
-              : "it is cut short; take it out";
-
-        if (err != NULL) {
-            break;
-        }
-    }
-
-    free(line);
-
-    return err == NULL
-           ? CTL_OK
-           : ctl_fail(ctl, CTL_FILE, "\"%s\", line %zu: %s", ledger->path,
-                      number, err);
-}
-
-
-static const char *
+const char *
 ctl_ledger_line(ctl_t *ctl, ctl_ledger_t *ledger, const char *line, size_t len)
 {
     json_t      *body;
@@ -314,11 +214,50 @@ ctl_ledger_line(ctl_t *ctl, ctl_ledger_t *ledger, const char *line, size_t len)
         return err;
     }
 
-    ledger->last_len = CTL_SHA256_HEX;
+    ledger->last_len = CTL_SHA256;
 
     return ctl_sha256(line, len, ledger->last)
            && ctl_ledger_keep(ledger, &mark)
            ? NULL : "out of memory";
+}
+
+
+static ctl_exit_e
+ctl_ledger_read(ctl_t *ctl, ctl_ledger_t *ledger)
+{
+    char        *line;
+    size_t       size, number;
+    ssize_t      len;
+    const char  *err;
+
+    line = NULL;
+    size = 0;
+    err = NULL;
+
+    for (number = 1;
+         (len = getline(&line, &size, ledger->file)) > 0;
+         number++)
+    {
+        err = line[len - 1] == '\n'
+              ? ctl_ledger_line(ctl, ledger, line, (size_t) len - 1)
+              : "it is cut short; take it out";
+
+        if (err != NULL) {
+            break;
+        }
+    }
+
+    free(line);
+
+    if (ferror(ledger->file)) {
+        return ctl_fail(ctl, CTL_FILE, "cannot read \"%s\": %s", ledger->path,
+                        strerror(errno));
+    }
+
+    return err == NULL
+           ? CTL_OK
+           : ctl_fail(ctl, CTL_FILE, "\"%s\", line %zu: %s", ledger->path,
+                      number, err);
 }
 
 
@@ -386,18 +325,52 @@ ctl_ledger_keep(ctl_ledger_t *ledger, const ctl_mark_t *mark)
 }
 
 
-static bool
-ctl_sha256(const char *data, size_t len, uint8_t hex[CTL_SHA256_HEX])
-{
-    uint8_t   digest[EVP_MAX_MD_SIZE];
-    cg_out_t  out;
+/* All of it, or nothing: half a line would make the file unreadable. */
 
-    if (EVP_Digest(data, len, digest, NULL, EVP_sha256(), NULL) != 1) {
-        return false;
+static ctl_exit_e
+ctl_ledger_append(ctl_t *ctl, ctl_ledger_t *ledger)
+{
+    int          fd, err;
+    size_t       left;
+    ssize_t      n;
+    const char  *p;
+    struct stat  st;
+
+    fd = fileno(ledger->file);
+    p = ledger->text;
+    left = ledger->len;
+
+    if (fstat(fd, &st) == -1) {
+        return ctl_file_failed(ctl, ledger->path);
     }
 
-    cg_out_init(&out, hex, CTL_SHA256_HEX);
-    cg_out_hex(&out, digest, CTL_SHA256_HEX / 2);
+    while (left > 0) {
+        n = write(fd, p, left);
 
-    return true;
+        if (n == -1 && errno == EINTR) {
+            continue;
+        }
+
+        if (n <= 0) {
+            break;
+        }
+
+        p += n;
+        left -= (size_t) n;
+    }
+
+    if (left == 0 && fsync(fd) == 0) {
+        return CTL_OK;
+    }
+
+    err = errno;
+
+    if (ftruncate(fd, st.st_size) == -1) {
+        ctl_note(ctl, "\"%s\" may end in half a line: take it out",
+                 ledger->path);
+    }
+
+    errno = err;
+
+    return ctl_file_failed(ctl, ledger->path);
 }

@@ -3,12 +3,15 @@
  * SPDX-License-Identifier: BSD-2-Clause
  */
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "ctl.h"
 
 
+static void ctl_descriptors(void);
 static ctl_exit_e ctl_run(ctl_t *ctl, int argc, char **argv);
 static void ctl_free(ctl_t *ctl);
 
@@ -20,10 +23,12 @@ main(int argc, char **argv)
     ctl_exit_e  rc;
 
     memset(&ctl, 0, sizeof(ctl));
+    ctl_descriptors();
 
-    /* a peer that is gone is an error of write(), and told as one */
+    /* a peer that is gone, or a file too large, is an error of write() */
 
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
     setvbuf(stderr, NULL, _IOLBF, 0);
 
     rc = ctl_run(&ctl, argc - 1, argv + 1);
@@ -35,6 +40,31 @@ main(int argc, char **argv)
     ctl_free(&ctl);
 
     return (int) rc;
+}
+
+
+/*
+ * A file that is opened must not take the place of a standard one that was
+ * closed: what is printed would be written to it. To use these is an error.
+ */
+
+static void
+ctl_descriptors(void)
+{
+    int  fd;
+
+    do {
+        fd = open("/dev/null", O_RDONLY);
+
+        if (fd == STDIN_FILENO) {
+            close(fd);
+            fd = open("/dev/null", O_WRONLY);
+        }
+    } while (fd != -1 && fd <= STDERR_FILENO);
+
+    if (fd != -1) {
+        close(fd);
+    }
 }
 
 

@@ -6,11 +6,15 @@
 #ifndef CTL_PROOF_H
 #define CTL_PROOF_H
 
+#include <openssl/evp.h>
+
 #include "ctl.h"
 
 
 #define CTL_LINK   40       /* characters: SHA-1 in hexadecimal */
 #define CTL_MAC    64       /* characters: HMAC-SHA-256 in hexadecimal */
+#define CTL_SHA256 64       /* characters: SHA-256 in hexadecimal */
+#define CTL_SIGNED 1        /* "v" of what is signed here */
 #define CTL_PAGE   1000     /* entries of one XRANGE */
 #define CTL_AT     48       /* bytes of an id of a stream as text */
 
@@ -56,6 +60,17 @@ ctl_at_cmp(ctl_at_t a, ctl_at_t b)
 }
 
 
+/* The id behind `at`; false: there is none. */
+static inline bool
+ctl_at_next(ctl_at_t at, ctl_at_t *next)
+{
+    next->ms = at.ms + (at.seq == UINT64_MAX);
+    next->seq = at.seq + 1;
+
+    return next->ms >= at.ms && (next->ms | next->seq) != 0;
+}
+
+
 /* ctl_event.c: one entry. Strings point into the reply that it came in. */
 
 typedef struct {
@@ -86,6 +101,7 @@ unsigned ctl_bucket_of(const uint8_t subject[CG_SUBJECT_ID_LEN]);
 
 typedef struct {
     unsigned       bucket;
+    bool           wrong_type;      /* no stream is under its key */
     size_t         n;
     size_t         size;
     ctl_event_t   *events;
@@ -104,6 +120,17 @@ int ctl_bucket_parse(const char *text);
 
 #define ctl_at_start  ((ctl_at_t) { 0, 0 })
 #define ctl_at_end    ((ctl_at_t) { UINT64_MAX, UINT64_MAX })
+
+
+/*
+ * ctl_order.c: numbers of events, ordered by one of their three ids, which
+ * `member` is the offset of: id, prev, subject.
+ */
+void ctl_order(size_t *list, size_t n, const ctl_event_t *events,
+    size_t member);
+/* The first event that has this id there; (size_t) -1: none. */
+size_t ctl_order_find(const size_t *list, size_t n, const ctl_event_t *events,
+    size_t member, const uint8_t id[CG_EVENT_ID_LEN]);
 
 
 /* ctl_chain.c: what is wrong with a bucket. */
@@ -178,8 +205,11 @@ typedef struct {
     size_t       trims;         /* lines of CTL_LEDGER_TRIM */
     ctl_mark_t  *marks;         /* as in the file; oldest first */
     size_t       latest[CTL_BUCKETS];   /* 1 + the last of a bucket; 0 */
-    uint8_t      last[64];      /* SHA-256 of the last line, or "" */
+    uint8_t      last[CTL_SHA256];      /* of the last line, or "" */
     size_t       last_len;
+    FILE        *out;           /* lines that are to be added: */
+    char        *text;
+    size_t       len;
 } ctl_ledger_t;
 
 /*
@@ -187,7 +217,7 @@ typedef struct {
  * it is to be written: nobody else writes then.
  */
 ctl_exit_e ctl_ledger_open(ctl_t *ctl, ctl_ledger_t *ledger, bool write);
-/* Signs and writes a line; it is on disk after ctl_ledger_flush(). */
+/* Signs a line. It is written by ctl_ledger_flush(), as a whole or not. */
 ctl_exit_e ctl_ledger_add(ctl_t *ctl, ctl_ledger_t *ledger,
     const ctl_mark_t *mark);
 ctl_exit_e ctl_ledger_flush(ctl_t *ctl, ctl_ledger_t *ledger);
@@ -195,26 +225,58 @@ void ctl_ledger_close(ctl_ledger_t *ledger);
 /* The last line of a kind for a bucket, before `before`; NULL: none. */
 const ctl_mark_t *ctl_ledger_last(const ctl_ledger_t *ledger,
     ctl_ledger_e what, unsigned bucket, ctl_at_t before);
+/* Takes a line of the file, without its end. NULL, or what is wrong. */
+const char *ctl_ledger_line(ctl_t *ctl, ctl_ledger_t *ledger,
+    const char *line, size_t len);
 /* The one before it of the same bucket, of any kind; NULL: none. */
 const ctl_mark_t *ctl_ledger_before(const ctl_ledger_t *ledger,
     const ctl_mark_t *mark);
+
 /*
- * Checks the events of a bucket as they are, or those up to `last`, against
- * the chain and the file. Load it first; ctl_verify.c.
+ * ctl_check.c: checks all events of a bucket against the chain and the file.
+ * Load it first.
  */
-ctl_exit_e ctl_verify_loaded(ctl_t *ctl, const ctl_ledger_t *ledger,
+ctl_exit_e ctl_check_bucket(ctl_t *ctl, const ctl_ledger_t *ledger,
     const ctl_bucket_t *b, ctl_orphans_t *orphans, ctl_finding_t *finding);
 
 /*
- * A signed line of JSON: {"b": the body as a string, "m": its MAC}. Reading
- * it checks the MAC; the result is the body, NULL: *err says why.
+ * ctl_signed.c: a signed line of JSON, {"b": the body as a string, "m": its
+ * MAC}. Reading it checks the MAC and "v"; the result is the body, NULL: *err
+ * says why.
  */
 json_t *ctl_signed_read(ctl_t *ctl, const char *line, size_t len,
     const char **err);
-/* Takes `body`, adds "kid" to it and writes the line. */
-ctl_exit_e ctl_signed_write(ctl_t *ctl, FILE *out, json_t *body,
-    uint8_t digest[64]);
+/*
+ * Takes `body` and adds "kid" to it. The line is the caller's; NULL: reported.
+ */
+char *ctl_signed_line(ctl_t *ctl, json_t *body, size_t *len);
 bool ctl_json_at(json_t *object, const char *name, ctl_at_t *at);
+/* SHA-256 in hexadecimal. False: libcrypto failed. */
+bool ctl_sha256(const char *data, size_t len, uint8_t hex[CTL_SHA256]);
+bool ctl_sha256_hex(EVP_MD_CTX *md, uint8_t hex[CTL_SHA256]);
+
+
+/* ctl_manifest.c: what events export says of its file. */
+
+typedef struct {
+    unsigned  bucket;
+    ctl_at_t  last;             /* the last event that was exported */
+    char      link[CTL_LINK];   /* of that */
+} ctl_exported_t;
+
+typedef struct {
+    char            *prefix;
+    char            *file;              /* a name without a directory */
+    int64_t          before;            /* milliseconds since 1970 */
+    uint8_t          sha256[CTL_SHA256];
+    size_t           n;
+    ctl_exported_t   buckets[CTL_BUCKETS];
+} ctl_manifest_t;
+
+/* Reads one, and checks its MAC. NULL, or what is wrong with it. */
+const char *ctl_manifest_read(ctl_t *ctl, ctl_manifest_t *m, const char *text,
+    size_t len);
+void ctl_manifest_free(ctl_manifest_t *m);
 
 
 #endif /* CTL_PROOF_H */

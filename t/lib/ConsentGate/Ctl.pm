@@ -11,7 +11,8 @@ use ConsentGate::Process qw(die_with slurp);
 
 
 # redis: a server or its address; keys: the path of a key file; lines: of the
-# configuration, instead of those of the user.
+# configuration, instead of those of the user; shell: what a shell does with
+# it, $0 and "$@".
 sub new ($class, $t, %options) {
     my $redis = $options{redis} // $t->redis;
 
@@ -41,7 +42,7 @@ sub login ($t) {
 sub run ($self, @words) {
     my $input = ref $words[-1] ? ${ pop @words } : '';
     my $dir   = $self->{t}->dir;
-    my $n     = ++$self->{n};
+    my $n     = ++state $count;
     my ($in, $out, $err) = map { "$dir/ctl$n.$_" } qw(in out err);
 
     $self->{t}->write_file($in, $input);
@@ -56,6 +57,8 @@ sub run ($self, @words) {
         open STDIN, '<', $in or POSIX::_exit(127);
         open STDOUT, '>', $out or POSIX::_exit(127);
         open STDERR, '>', $err or POSIX::_exit(127);
+        my @shell = ('sh', '-c', $self->{shell}, $self->{program}, @words);
+        { no warnings 'exec'; exec { $shell[0] } @shell if $self->{shell}; }
         { no warnings 'exec'; exec { $self->{program} } 'consentctl', @words; }
         POSIX::_exit(127);
     }
@@ -71,6 +74,12 @@ sub run ($self, @words) {
     unlink $in, $out, $err;
 
     return $run;
+}
+
+
+# The same one, in a shell.
+sub shell ($self, $shell) {
+    return bless { %$self, shell => $shell }, ref $self;
 }
 
 
