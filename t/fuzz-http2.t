@@ -193,7 +193,8 @@ sub request ($stream) {
 
 sub talk ($count) {
     my (%sound, %status, %ended);
-    my $out = PREFACE . frame('settings', 0, 0, pack 'nN', 4, 2**20);
+    my $out = PREFACE . frame('settings', 0, 0, pack 'nN', 4, 2**20)
+        . frame('window', 0, 0, pack 'N', 2**30);
     my ($all_sound, $stream) = (1, -1);
 
     for (1 .. $count) {
