@@ -147,7 +147,8 @@ wrong(location => 'consent_unknown_country', qw(on GATE ''));
 twice(location => 'consent_unknown_country pass;');
 wrong(location => 'consent_anonymizer', qw(on off GATE ''));
 twice(location => 'consent_anonymizer gate;');
-wrong(location => 'consent_remember_eea', qw(on 0 1h 23h 86399s -1d x ''));
+wrong(location => 'consent_remember_eea', qw(on 0 1h 23h 86399s -1d x '' 101y
+    4294967296d));
 twice(location => 'consent_remember_eea 1d;');
 wrong(location => 'consent_on_error', qw(on ignore ''));
 twice(location => 'consent_on_error open;');
@@ -305,7 +306,8 @@ wrong(server => 'consent_visitor_cookie', 'a=b', "'a b'", "'a;b'", "''",
 refused("consent_visitor_cookie x $_",
     { server => "consent_visitor_cookie x $_;" },
     'consent_visitor_cookie', qq{"$_"})
-    for 'domain=a,b', qw(max_age=x max_age=0 max_age= domain= domain=a_b
+    for 'domain=a,b', qw(max_age=x max_age=0 max_age= max_age=101y
+        max_age=292277024626y domain= domain=a_b
         domain=EXAMPLE.org secure=yes secure= path=/ 30d);
 refused('a __Host- cookie with a domain', { server =>
     'consent_visitor_cookie __Host-x domain=example.org;' },
@@ -438,7 +440,7 @@ for my $name (qw(connect_timeout timeout write_timeout)) {
 }
 
 for my $name (qw(retention proof)) {
-    setting_values($name, qw(0 -1d x 1s 23h 86399s ''));
+    setting_values($name, qw(0 -1d x 1s 23h 86399s '' 101y 999999999999d));
     setting("$name 2d; $name 3d", $name, 'duplicate');
 }
 

@@ -69,7 +69,9 @@ ngx_http_consent_remember(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     lcf->remember = ngx_parse_time(&value[1], 1);
 
-    if (lcf->remember == (time_t) NGX_ERROR || lcf->remember < 86400) {
+    if (lcf->remember == (time_t) NGX_ERROR || lcf->remember < 86400
+        || lcf->remember > NGX_HTTP_CONSENT_MAX_TIME)
+    {
         return ngx_http_consent_invalid(cf, &value[1]);
     }
 

@@ -52,6 +52,7 @@ ngx_http_consent_cookie_param(ngx_conf_t *cf,
 
         return scf->cookie_max_age == (time_t) NGX_ERROR
                || scf->cookie_max_age == 0
+               || scf->cookie_max_age > NGX_HTTP_CONSENT_MAX_TIME
                ? ngx_http_consent_invalid(cf, param) : NGX_CONF_OK;
     }
 

@@ -30,6 +30,9 @@
 #define NGX_HTTP_CONSENT_RETRY      "5"     /* seconds, of Retry-After */
 #define NGX_HTTP_CONSENT_MAX_ACCOUNT  1024  /* bytes of an account's id */
 
+/* seconds, a hundred years: Redis and the sum with the clock take as much */
+#define NGX_HTTP_CONSENT_MAX_TIME   3153600000
+
 
 /* $consent_cache; the order is that of its names */
 

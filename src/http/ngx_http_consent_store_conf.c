@@ -457,8 +457,10 @@ ngx_http_consent_store_time(ngx_conf_t *cf, ngx_consent_store_conf_t *conf,
 
     t = ngx_parse_time(value, 1);
 
-    if (t == (time_t) NGX_ERROR || t < 86400) {
-        return "is not a time of a day or more";
+    if (t == (time_t) NGX_ERROR || t < 86400
+        || t > NGX_HTTP_CONSENT_MAX_TIME)
+    {
+        return "is not a time from a day to a hundred years";
     }
 
     *field = t;
