@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-#include "../../src/cache/cg_table.h"
+#include "../../src/cache/cg_table_internal.h"
 
 
 #define MEGABYTE  (1024 * 1024)
@@ -452,6 +452,94 @@ the_hand_passes_over_what_is_used(void **state)
 }
 
 
+static cg_bucket_t *
+bucket(const cg_table_t *t, uint64_t n)
+{
+    uint8_t         tag[CG_TAG_LEN];
+    cg_pseudonym_t  p;
+
+    subject(n, tag, &p);
+
+    return cg_table_bucket(t, tag);
+}
+
+
+/* Wherever it starts, and wherever in the bucket the unused one is. */
+
+static void
+the_hand_finds_the_one_that_is_not_used(void **state)
+{
+    size_t     i, n, newcomer, spared, many;
+    uint64_t   of[CG_TABLE_WAYS];
+    fixture_t  f = make(4096, 8);
+
+    (void) state;
+
+    newcomer = 1000000;
+
+    for (spared = 0; spared < CG_TABLE_WAYS * 4; spared++) {
+        memset(bucket(f.t, 0), 0, f.t->bucket_size);
+
+        for (n = 0, many = 0; many < CG_TABLE_WAYS; n++) {
+            if (bucket(f.t, n) == bucket(f.t, 0)) {
+                assert_true(put(f.t, n, 1000, 1));
+                of[many++] = n;
+            }
+        }
+
+        for (i = 0; i < CG_TABLE_WAYS; i++) {
+            if (i != spared % CG_TABLE_WAYS) {
+                assert_int_equal(get(f.t, of[i], 1001, NULL, NULL),
+                                 CG_TABLE_HIT);
+            }
+        }
+
+        while (bucket(f.t, ++newcomer) != bucket(f.t, 0)) {
+            /* void */
+        }
+
+        assert_true(put(f.t, newcomer, 1000, 1));
+
+        for (i = 0; i < CG_TABLE_WAYS; i++) {
+            assert_int_equal(get(f.t, of[i], 1001, NULL, NULL),
+                             i == spared % CG_TABLE_WAYS ? CG_TABLE_MISS
+                                                         : CG_TABLE_HIT);
+        }
+    }
+
+    drop(f);
+}
+
+
+static void
+who_writes_is_not_disturbed(void **state)
+{
+    cg_record_t   r;
+    fixture_t     f = make(4096, 8);
+    cg_bucket_t  *b = bucket(f.t, 1);
+
+    (void) state;
+
+    assert_true(put(f.t, 1, 1000, 1));
+
+    b->owner = (uint32_t) getppid();
+    b->seq |= 1;
+
+    assert_false(put(f.t, 1, 1000, 2));
+    assert_int_equal(b->owner, getppid());
+    assert_int_equal(get(f.t, 1, 1001, NULL, NULL), CG_TABLE_MISS);
+
+    b->seq++;
+    b->owner = 0;
+
+    assert_int_equal(get(f.t, 1, 1001, &r, NULL), CG_TABLE_HIT);
+    assert_int_equal(r.accepted[0], 1);
+    assert_true(put(f.t, 1, 1000, 2));
+
+    drop(f);
+}
+
+
 static void
 too_small_is_no_table(void **state)
 {
@@ -670,6 +758,8 @@ main(void)
         cmocka_unit_test(a_reply_from_before_a_change_is_refused),
         cmocka_unit_test(a_table_holds_what_it_says),
         cmocka_unit_test(the_hand_passes_over_what_is_used),
+        cmocka_unit_test(the_hand_finds_the_one_that_is_not_used),
+        cmocka_unit_test(who_writes_is_not_disturbed),
         cmocka_unit_test(too_small_is_no_table),
         cmocka_unit_test(a_killed_writer_blocks_nobody),
         cmocka_unit_test(readers_see_whole_entries)
