@@ -25,6 +25,7 @@ $t->publish(
 $t->nginx(flow_site(
     http => 'consent_purpose analytics; consent_purpose support;',
     server => 'consent_subject $http_x_test_account;',
+    page   => 'add_header X-Method $request_method always;',
 ));
 
 my $redis = $t->redis;
@@ -211,6 +212,7 @@ subtest 'only a part is ticked' => sub {
     my $r = answer($browser, query => 'return=/x',
         document => ['terms', 'cookies']);
     is $r->status, 422, 'the page again';
+    is $r->header('X-Method'), 'GET', 'asked for as a page is';
     my $page = fields($r);
     is $page->{problem}, 'unticked', 'says why';
     is $page->{missing}, 'terms,privacy,cookies', 'what is open';

@@ -109,6 +109,7 @@ subtest 'who is younger' => sub {
     $r = $t->script('FR', headers => ['X-Test-Account' => 'bert'])->get('/');
     is $r->status, 403, 'a script';
     is $r->json->{reason}, 'under_age', 'is told, too';
+    like $r->json->{detail}, qr/under the age/, 'in words';
     like $r->json->{policy_url}, qr{^/too-young}, 'and where';
     $r = $bert->post('/', { a => 1 });
     is $r->status, 403, 'a form';
