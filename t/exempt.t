@@ -22,6 +22,8 @@ $t->nginx(<<'END');
     server {
         listen 127.0.0.1:%%PORT%%;
         error_page 404 =200 /page.html;
+        consent_subject $http_x_account;
+        add_header X-Residence $consent_residence;
 
         location / { }
 
@@ -71,6 +73,22 @@ sub exempt ($uri, @headers) {
     return 'no' if $r->status == 302 && $why =~ /^page; reason=missing;/;
     return $r->status . " $why";
 }
+
+
+# Though a variable asks for what is on record.
+subtest 'it costs nothing' => sub {
+    my $redis = $t->redis;
+    my @anna = ('X-Account' => 'anna');
+    exempt('/uri/', @anna);
+    my $before = $redis->calls('hmget');
+
+    is exempt('/uri/health', @anna), 'yes', 'exempt';
+    $http->request('OPTIONS', '/uri/', \@anna);
+    is exempt('/value/', @anna, 'X-Exempt' => 1), 'yes', 'once more';
+    is $redis->calls('hmget'), $before, 'no lookup';
+    is exempt('/uri/', @anna), 'no', 'not exempt';
+    is $redis->calls('hmget'), $before + 1, 'one lookup';
+};
 
 
 subtest 'by a value' => sub {

@@ -199,6 +199,7 @@ subtest 'an unknown country' => sub {
     }
 
     outside('US', '/strict/', 'a known one is as ever');
+    is $t->script('none')->get('/strict/')->status, 403, 'a script is told so';
 };
 
 subtest 'a country from a variable' => sub {
