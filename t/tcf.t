@@ -188,9 +188,13 @@ subtest 'strings that are none' => sub {
 
     is $sent->("$COOKIE="), '', 'empty';
     is $sent->("$COOKIE=bad; $COOKIE=$string{marketing}"), 'marketing',
-        'of two the first that can be read';
+        'of two the one that can be read';
     is $sent->("$COOKIE=$string{none}; $COOKIE=$string{marketing}"), '',
-        'even if it grants nothing';
+        'of two that can what both grant';
+    is $sent->("$COOKIE=$string{all}; $COOKIE=$string{none}"), '',
+        'in whichever order they come';
+    is $sent->("$COOKIE=$string{all}; $COOKIE=$string{marketing}; "
+        . "$COOKIE=$string{all}"), 'marketing', 'and of three what all do';
 };
 
 subtest 'when Redis is away' => sub {

@@ -282,6 +282,7 @@ typedef struct {
     unsigned                      anonymizer:1;    /* looked for */
     unsigned                      tagged:1;
     unsigned                      tcf:1;       /* the cookie is read */
+    unsigned                      tcf_found:1;     /* and of use */
     unsigned                      has_visitor:1;   /* a valid visitor id */
     unsigned                      gated:1;     /* subject by the gated cookie */
     unsigned                      adopted:1;   /* the visitor was seen to */

@@ -235,8 +235,9 @@ ngx_http_consent_read_tcf(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
 
 
 /*
- * A browser sends the cookie of the longest path first (RFC 6265, 5.4): the
- * first one that can be read is taken.
+ * A string is not signed, and a sibling domain can set one beside that of the
+ * consent manager, which a browser then sends first (RFC 6265, 5.4). Of
+ * several that can be read what all of them grant counts: none is the last.
  */
 
 static ngx_uint_t
@@ -245,6 +246,7 @@ ngx_http_consent_open_tcf(ngx_http_consent_ctx_t *ctx, cg_str_t value)
     cg_tcf_e                       error;
     cg_tcf_t                       tcf;
     ngx_str_t                      why;
+    cg_purposes_t                  granted;
     ngx_http_consent_main_conf_t  *mcf;
 
     mcf = ctx->mcf;
@@ -260,8 +262,10 @@ ngx_http_consent_open_tcf(ngx_http_consent_ctx_t *ctx, cg_str_t value)
         return 0;
     }
 
-    ctx->facts.tcf = cg_tcf_granted(&tcf, mcf->tcf_maps, mcf->npurposes,
-                                    ngx_time());
+    granted = cg_tcf_granted(&tcf, mcf->tcf_maps, mcf->npurposes, ngx_time());
 
-    return 1;
+    ctx->facts.tcf = ctx->tcf_found ? ctx->facts.tcf & granted : granted;
+    ctx->tcf_found = 1;
+
+    return 0;
 }
