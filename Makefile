@@ -266,7 +266,9 @@ install: all
 	install -m 644 $(wildcard conf/pages/*) $(DESTDIR)$(datadir)/pages/
 	install -m 644 $(wildcard conf/snippets/*) $(DESTDIR)$(datadir)/snippets/
 	install -m 644 $(wildcard conf/redis/*) $(DESTDIR)$(datadir)/redis/
-	install -m 755 conf/demo/robots-geo $(DESTDIR)$(datadir)/
+	install -m 644 conf/nginx.conf $(DESTDIR)$(datadir)/
+	install -m 755 conf/demo/robots-geo conf/demo/make-geoip \
+	    $(DESTDIR)$(datadir)/
 	install -D $(BUILD)/consentctl $(DESTDIR)$(prefix)/bin/consentctl
 	install -D -m 644 docs/consentctl.1 \
 	    $(DESTDIR)$(prefix)/share/man/man1/consentctl.1

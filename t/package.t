@@ -50,6 +50,25 @@ for my $what (qw(pages snippets)) {
         [map { s{.*/}{}r } glob "$top/conf/$what/*"], "all of conf/$what";
 }
 
+my $doc = "$root/usr/share/doc/libnginx-mod-http-consent-gate";
+my $links = 0;
+
+# Links to what is in /usr/share are absolute: here they lead out of $root.
+ok -l "$doc/conf", 'conf beside the documents' and unlink "$doc/conf";
+symlink "$root/usr/share/consent-gate", "$doc/conf" or die "$doc/conf: $!\n";
+
+for my $file (glob "$doc/*.md $doc/docs/*.md") {
+    my ($dir) = $file =~ m{(.*)/};
+
+    for my $path (slurp($file) =~ m{\]\(([^)#:]+)[^):]*\)}g) {
+        next if $path =~ /^(?:CHANGES|LICENSE)$/;
+        ++$links;
+        ok -e "$dir/$path", "$file leads to $path" if !-e "$dir/$path";
+    }
+}
+
+cmp_ok $links, '>', 50, 'where the documents lead is there';
+
 $t->page('index.html', 'home');
 $t->page('policy-update.html', flow_page);
 $t->nginx("%%MAIN%%\nload_module $root/$want{'the module'};\n"
