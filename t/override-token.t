@@ -366,9 +366,11 @@ subtest 'nobody real is touched' => sub {
     my $r = $browser->post('/consent/decline', [token => $state->{token}],
         @tester);
     is $r->status, 303, 'who declines';
-    my ($cookie) = grep { /^consent-test=/ } $r->headers('Set-Cookie');
-    my ($age) = ($cookie // '') =~ /Max-Age=(\d+)/;
-    is $age, 86_400, 'in a cookie for a day';
+    for my $name (qw(consent-test consent-test-receipt)) {
+        my ($cookie) = grep { /^$name=/ } $r->headers('Set-Cookie');
+        my ($age) = ($cookie // '') =~ /Max-Age=(\d+)/;
+        is $age, 86_400, "$name is kept for a day";
+    }
 
     for my $name (sort keys %before) {
         is $browser->jar->get($name), $before{$name}, "cookie $name is left";

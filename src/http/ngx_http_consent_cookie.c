@@ -446,21 +446,32 @@ ngx_http_consent_replace_visitor(ngx_http_request_t *r,
 }
 
 
-ngx_int_t
-ngx_http_consent_keep_visitor(ngx_http_request_t *r,
+/* Of what stands for an answer, in seconds; of a tester's, no longer than it. */
+
+time_t
+ngx_http_consent_cookie_life(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx)
 {
     ngx_http_consent_srv_conf_t  *scf;
 
+    scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
+
+    return ctx->override ? ngx_min(NGX_HTTP_CONSENT_TEST_TTL,
+                                   scf->cookie_max_age)
+                         : scf->cookie_max_age;
+}
+
+
+ngx_int_t
+ngx_http_consent_keep_visitor(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx)
+{
     if (!ctx->has_visitor || ctx->account.len || ctx->gated) {
         return NGX_OK;
     }
 
-    scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
-
-    return ngx_http_consent_send_visitor(r, ctx, ctx->override
-                                         ? NGX_HTTP_CONSENT_TEST_TTL
-                                         : scf->cookie_max_age);
+    return ngx_http_consent_send_visitor(r, ctx,
+                                         ngx_http_consent_cookie_life(r, ctx));
 }
 
 

@@ -504,6 +504,8 @@ void ngx_http_consent_adopt_leave(ngx_http_consent_ctx_t *ctx);
 /* Sends it, for what a visitor has accepted: the change that was written. */
 ngx_int_t ngx_http_consent_send_given(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, const ngx_consent_write_t *write);
+time_t ngx_http_consent_cookie_life(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
 /* Takes it back. */
 ngx_int_t ngx_http_consent_clear_given(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
@@ -582,6 +584,8 @@ ngx_uint_t ngx_http_consent_host_cookies(ngx_http_request_t *r);
 /* Sends the visitor cookie for its full life: the visitor has answered. */
 ngx_int_t ngx_http_consent_keep_visitor(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
+time_t ngx_http_consent_cookie_life(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
 /* Takes it back. */
 ngx_int_t ngx_http_consent_clear_visitor(ngx_http_request_t *r);
 /* Sends the ten-minute cookie that names the gated account. */
@@ -601,6 +605,8 @@ ngx_int_t ngx_http_consent_read_link(ngx_http_request_t *r,
 
 /* The store does not answer: facts.receipt, if a valid one came along. */
 ngx_int_t ngx_http_consent_read_receipt(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
+time_t ngx_http_consent_cookie_life(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
 /* Takes it back. */
 ngx_int_t ngx_http_consent_clear_receipt(ngx_http_request_t *r);

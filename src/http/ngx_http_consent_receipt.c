@@ -145,6 +145,7 @@ ngx_http_consent_send_receipt(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, const cg_record_t *record)
 {
     u_char                        text[CG_MAX_TOKEN];
+    time_t                        life;
     ngx_str_t                     value;
     cg_receipt_t                  receipt;
     ngx_http_consent_srv_conf_t  *scf;
@@ -153,7 +154,8 @@ ngx_http_consent_send_receipt(ngx_http_request_t *r,
 
     ngx_memzero(&receipt, sizeof(cg_receipt_t));
 
-    receipt.expires = ngx_time() + scf->cookie_max_age;
+    life = ngx_http_consent_cookie_life(r, ctx);
+    receipt.expires = ngx_time() + life;
     receipt.subject = ctx->subject;
     receipt.realm_len = scf->realm.len;
     ngx_memcpy(receipt.realm, scf->realm.data, scf->realm.len);
@@ -168,7 +170,7 @@ ngx_http_consent_send_receipt(ngx_http_request_t *r,
     }
 
     return ngx_http_consent_send_other(r, ngx_http_consent_receipt_suffix,
-                                       &value, scf->cookie_max_age);
+                                       &value, life);
 }
 
 
