@@ -63,8 +63,10 @@ subtest 'show' => sub {
 
 subtest 'nobody' => sub {
     for (
-        [5, 'this subject has no record', qw(--subject nobody)],
-        [5, 'this subject has no record', qw(--subject anna --realm other)],
+        [5, 'this subject has no record in realm "default"',
+            qw(--subject nobody)],
+        [5, 'this subject has no record in realm "other"',
+            qw(--subject anna --realm other)],
         [2, 'give one of --subject, --visitor and --pseudonym'],
         [2, 'give one of .*', qw(--subject a --pseudonym b)],
         [2, 'an empty account is nobody', '--subject', ''],

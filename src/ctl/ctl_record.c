@@ -45,7 +45,11 @@ ctl_record_find(ctl_t *ctl, ctl_record_t *record)
     }
 
     if (record->hash->elements == 0) {
-        return ctl_fail(ctl, CTL_ABSENT, "this subject has no record");
+        return who.checked
+               ? ctl_fail(ctl, CTL_ABSENT,
+                          "this subject has no record in realm \"%s\"",
+                          ctl_setting(ctl, CTL_REALM))
+               : ctl_fail(ctl, CTL_ABSENT, "this subject has no record");
     }
 
     rc = ctl_record_ttl(ctl, record);

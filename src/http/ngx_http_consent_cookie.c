@@ -446,8 +446,6 @@ ngx_http_consent_replace_visitor(ngx_http_request_t *r,
 }
 
 
-/* Of what stands for an answer, in seconds; of a tester's, no longer than it. */
-
 time_t
 ngx_http_consent_cookie_life(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx)

@@ -504,8 +504,6 @@ void ngx_http_consent_adopt_leave(ngx_http_consent_ctx_t *ctx);
 /* Sends it, for what a visitor has accepted: the change that was written. */
 ngx_int_t ngx_http_consent_send_given(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, const ngx_consent_write_t *write);
-time_t ngx_http_consent_cookie_life(ngx_http_request_t *r,
-    ngx_http_consent_ctx_t *ctx);
 /* Takes it back. */
 ngx_int_t ngx_http_consent_clear_given(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
@@ -581,10 +579,11 @@ ngx_int_t ngx_http_consent_replace_visitor(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
 /* Whether browsers take our cookies from this host over TLS only. */
 ngx_uint_t ngx_http_consent_host_cookies(ngx_http_request_t *r);
+/* Of cookies that stand for an answer: seconds; a day for a tester's. */
+time_t ngx_http_consent_cookie_life(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
 /* Sends the visitor cookie for its full life: the visitor has answered. */
 ngx_int_t ngx_http_consent_keep_visitor(ngx_http_request_t *r,
-    ngx_http_consent_ctx_t *ctx);
-time_t ngx_http_consent_cookie_life(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
 /* Takes it back. */
 ngx_int_t ngx_http_consent_clear_visitor(ngx_http_request_t *r);
@@ -605,8 +604,6 @@ ngx_int_t ngx_http_consent_read_link(ngx_http_request_t *r,
 
 /* The store does not answer: facts.receipt, if a valid one came along. */
 ngx_int_t ngx_http_consent_read_receipt(ngx_http_request_t *r,
-    ngx_http_consent_ctx_t *ctx);
-time_t ngx_http_consent_cookie_life(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
 /* Takes it back. */
 ngx_int_t ngx_http_consent_clear_receipt(ngx_http_request_t *r);
