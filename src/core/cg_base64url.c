@@ -9,7 +9,6 @@
 #include "cg_str.h"
 
 
-static inline uint32_t cg_base64url_four(const uint8_t *q);
 static int cg_base64url_last(const uint8_t *q, size_t n, uint8_t *out);
 
 
@@ -112,20 +111,6 @@ cg_base64url_decode(cg_str_t s, uint8_t *out)
     n = cg_base64url_last(q, left, p);
 
     return n < 0 ? -1 : (int) (p - out) + n;
-}
-
-
-static inline uint32_t
-cg_base64url_four(const uint8_t *q)
-{
-    uint32_t  v;
-
-    v = cg_base64url_value[q[0]];
-    v = v << 6 | cg_base64url_value[q[1]];
-    v = v << 6 | cg_base64url_value[q[2]];
-    v = v << 6 | cg_base64url_value[q[3]];
-
-    return v;
 }
 
 

@@ -163,6 +163,18 @@ void cg_decide(cg_decision_t *d, const cg_facts_t *facts,
     const cg_settings_t *settings, const cg_policies_t *policies, int64_t now);
 
 
+/*
+ * Whether a decision on a navigation, at a location that requires no purpose,
+ * is that on a request of any class: most of them need not be classified.
+ */
+static inline bool
+cg_decide_settled(const cg_decision_t *d)
+{
+    return d->outcome == CG_PASS && d->reason != CG_REASON_STORE_DOWN
+           && d->reason != CG_REASON_RECEIPT;
+}
+
+
 /* The questions of the rule, in their order; that of the names. */
 
 typedef enum {

@@ -3,67 +3,14 @@
  * SPDX-License-Identifier: BSD-2-Clause
  */
 
-#include "cg_request.h"
+#include "cg_cookie.h"
 
 
-static inline const uint8_t *cg_cookie_named(const uint8_t *p,
-    const uint8_t *end, cg_str_t name);
-static inline cg_str_t cg_trim(const uint8_t *start, const uint8_t *end);
 static uint32_t cg_language_weight(cg_str_t element, cg_str_t *tag);
 static uint32_t cg_quality(cg_str_t value);
 static size_t cg_language_tag(cg_str_t tag, uint8_t locale[CG_MAX_LOCALE]);
 static size_t cg_subtag(const uint8_t *p, const uint8_t *end, bool digits);
 static bool cg_form_decode(uint8_t *start, const uint8_t *end, cg_str_t *text);
-
-
-#define cg_blank(c)  ((c) == ' ' || (c) == '\t')
-
-
-bool
-cg_cookie_next(cg_str_t header, cg_str_t name, size_t *next, cg_str_t *value)
-{
-    const uint8_t  *p, *end, *eq, *semicolon;
-
-    if (*next >= header.len) {
-        return false;
-    }
-
-    p = header.data + *next;
-    end = header.data + header.len;
-
-    for ( ;; ) {
-        eq = cg_cookie_named(p, end, name);
-
-        if (eq != NULL) {
-            p = eq;
-        }
-
-        semicolon = memchr(p, ';', (size_t) (end - p));
-
-        if (eq != NULL) {
-            break;
-        }
-
-        if (semicolon == NULL) {
-            *next = header.len;
-            return false;
-        }
-
-        p = semicolon + 1;
-    }
-
-    if (semicolon == NULL) {
-        semicolon = end;
-        *next = header.len;
-
-    } else {
-        *next = (size_t) (semicolon - header.data) + 1;
-    }
-
-    *value = cg_trim(eq + 1, semicolon);
-
-    return true;
-}
 
 
 bool
@@ -169,49 +116,6 @@ malformed:
     form->pos = form->end;
 
     return -1;
-}
-
-
-/*
- * The '=' behind the name, if the pair at `p` has it. Most browsers bring a
- * dozen other cookies along: of those no more is read here.
- */
-
-static inline const uint8_t *
-cg_cookie_named(const uint8_t *p, const uint8_t *end, cg_str_t name)
-{
-    while (p != end && cg_blank(*p)) {
-        p++;
-    }
-
-    if ((size_t) (end - p) <= name.len || *p != *name.data
-        || memcmp(p, name.data, name.len) != 0)
-    {
-        return NULL;
-    }
-
-    p += name.len;
-
-    while (p != end && cg_blank(*p)) {
-        p++;
-    }
-
-    return p != end && *p == '=' ? p : NULL;
-}
-
-
-static inline cg_str_t
-cg_trim(const uint8_t *start, const uint8_t *end)
-{
-    while (start < end && cg_blank(*start)) {
-        start++;
-    }
-
-    while (end > start && cg_blank(end[-1])) {
-        end--;
-    }
-
-    return (cg_str_t) { (size_t) (end - start), start };
 }
 
 

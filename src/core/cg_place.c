@@ -9,43 +9,11 @@
 #define CG_DAY  86400    /* seconds */
 
 
-static void cg_place_hear(cg_decision_t *d, cg_trace_t *t,
-    const cg_facts_t *f, const cg_settings_t *s, cg_cc_t cc, int64_t now);
 static cg_evidence_e cg_evidence(cg_source_e source, const cg_facts_t *f,
     const cg_settings_t *s, cg_cc_t cc, const cg_record_t *record,
     int64_t now);
 static bool cg_remembered(const cg_record_t *record, const cg_settings_t *s,
     int64_t now);
-static inline bool cg_place_is_plain(const cg_facts_t *f,
-    const cg_settings_t *s);
-
-
-/*
- * Where the visitor counts as being, and what says so: the first source that
- * says "inside". The address is the first, and of most visitors there is no
- * other. With a trace all sources are heard.
- */
-
-void
-cg_decide_place(cg_decision_t *d, cg_trace_t *t, const cg_facts_t *f,
-    const cg_settings_t *s, int64_t now)
-{
-    cg_cc_t  cc;
-
-    cc = cg_place_country(f);
-
-    d->inside = cg_territory_has(&s->territory, cc);
-    d->source = d->inside || cc != CG_CC_UNKNOWN ? CG_SOURCE_ADDRESS
-                                                 : CG_SOURCE_UNKNOWN;
-
-    if (t != NULL || !(d->inside || cg_place_is_plain(f, s))) {
-        cg_place_hear(d, t, f, s, cc, now);
-    }
-
-    if (f->overridden) {
-        d->source = CG_SOURCE_OVERRIDE;
-    }
-}
 
 
 /*
@@ -53,16 +21,18 @@ cg_decide_place(cg_decision_t *d, cg_trace_t *t, const cg_facts_t *f,
  * at where the person is.
  */
 
-static void
+void
 cg_place_hear(cg_decision_t *d, cg_trace_t *t, const cg_facts_t *f,
-    const cg_settings_t *s, cg_cc_t cc, int64_t now)
+    const cg_settings_t *s, int64_t now)
 {
     bool                cancelled;
+    cg_cc_t             cc;
     cg_source_e         source;
     cg_evidence_e       e;
     const cg_record_t  *record;
 
     cancelled = false;
+    cc = cg_place_country(f);
 
     /*
      * under an override its country stands for that of the address, and
@@ -131,23 +101,6 @@ cg_evidence(cg_source_e source, const cg_facts_t *f, const cg_settings_t *s,
         return cc != CG_CC_UNKNOWN ? CG_EVIDENCE_NONE
                : s->gate_unknown ? CG_EVIDENCE_INSIDE : CG_EVIDENCE_PASS;
     }
-}
-
-
-/* Of most visitors there is nothing but a country: only the address speaks. */
-
-static inline bool
-cg_place_is_plain(const cg_facts_t *f, const cg_settings_t *s)
-{
-    const cg_record_t  *record;
-
-    record = cg_found(f);
-
-    return f->country != CG_CC_UNKNOWN && f->country < CG_CC_ANONYMIZER
-           && !f->anonymizer
-           && (record == NULL
-               || (record->residence == CG_CC_UNKNOWN
-                   && (record->eea_day == 0 || s->remember_days == 0)));
 }
 
 

@@ -95,6 +95,20 @@ bool cg_utf8_printable(cg_str_t s);
 /* The value of each character (RFC 4648, table 2); 64 or more: it is none. */
 extern const uint32_t  cg_base64url_value[256];
 
+/* Of four characters, as 24 bits: above them is something if one is none. */
+static inline uint32_t
+cg_base64url_four(const uint8_t *q)
+{
+    uint32_t  v;
+
+    v = cg_base64url_value[q[0]];
+    v = v << 6 | cg_base64url_value[q[1]];
+    v = v << 6 | cg_base64url_value[q[2]];
+    v = v << 6 | cg_base64url_value[q[3]];
+
+    return v;
+}
+
 /* Writes cg_base64url_len(len) characters to `out`. */
 void cg_base64url_encode(const uint8_t *data, size_t len, uint8_t *out);
 /*

@@ -3,8 +3,8 @@
  * SPDX-License-Identifier: BSD-2-Clause
  */
 
-#include <endian.h>
-
+#include "cg_cookie.h"
+#include "cg_siphash.h"
 #include "cg_subject.h"
 
 
@@ -14,7 +14,11 @@
 
 static bool cg_pseudonym_derive(cg_pseudonym_t *p, cg_hmac_t *h,
     const cg_str_t *parts, size_t n);
-static uint64_t cg_visitor_mac(const uint8_t key[16], const uint8_t id[16]);
+static inline bool cg_visitor_check(const cg_keys_t *keys,
+    const uint8_t *text, uint8_t id[16]);
+
+
+#define cg_swap(word)  __builtin_bswap64(word)
 
 
 bool
@@ -127,13 +131,14 @@ void
 cg_visitor_seal(const cg_keys_t *keys, const uint8_t id[16],
     uint8_t text[CG_VISITOR_TEXT])
 {
-    uint8_t   raw[CG_VISITOR_LEN];
-    uint64_t  mac;
-
-    mac = cg_visitor_mac(keys->visitor, id);
+    uint8_t  raw[CG_VISITOR_LEN];
 
     memcpy(raw, id, CG_VISITOR_ID_LEN);
-    memcpy(raw + CG_VISITOR_ID_LEN, &mac, CG_VISITOR_MAC_LEN);
+
+    /* in the order of bytes of the authors' own vectors */
+
+    cg_sip_store(raw + CG_VISITOR_ID_LEN,
+                 cg_siphash64(keys->visitor, id, CG_VISITOR_ID_LEN));
 
     cg_base64url_encode(raw, sizeof(raw), text);
 }
@@ -142,43 +147,95 @@ cg_visitor_seal(const cg_keys_t *keys, const uint8_t id[16],
 bool
 cg_visitor_open(const cg_keys_t *keys, cg_str_t text, uint8_t id[16])
 {
-    bool      ok;
-    uint8_t   raw[CG_VISITOR_LEN];
-    uint64_t  mac;
+    return text.len == CG_VISITOR_TEXT
+           && cg_visitor_check(keys, text.data, id);
+}
 
-    if (text.len != CG_VISITOR_TEXT
-        || cg_base64url_decode(text, raw) != CG_VISITOR_LEN)
+
+bool
+cg_visitor_find(const cg_keys_t *keys, cg_str_t header, cg_str_t name,
+    uint8_t id[16])
+{
+    const uint8_t  *p, *end, *text;
+
+    if (header.len == 0) {
+        return false;
+    }
+
+    p = header.data;
+    end = p + header.len;
+
+    while (p != end) {
+        text = cg_cookie_value(p, end, name);
+
+        if (text != NULL) {
+            p = text;
+
+            /* no character of a value is one that may follow it */
+
+            if (end - p >= CG_VISITOR_TEXT
+                && cg_cookie_ends(p + CG_VISITOR_TEXT, end)
+                && cg_visitor_check(keys, p, id))
+            {
+                return true;
+            }
+        }
+
+        p = memchr(p, ';', (size_t) (end - p));
+
+        if (p == NULL) {
+            return false;
+        }
+
+        p++;
+    }
+
+    return false;
+}
+
+
+/* The 32 characters are read as words, in which all of the rest happens. */
+
+static inline bool
+cg_visitor_check(const cg_keys_t *keys, const uint8_t *text, uint8_t id[16])
+{
+    uint32_t  a, b, c, d, e, f, g, h;
+    uint64_t  m0, m1, mac;
+
+    a = cg_base64url_four(text);
+    b = cg_base64url_four(text + 4);
+    c = cg_base64url_four(text + 8);
+    d = cg_base64url_four(text + 12);
+    e = cg_base64url_four(text + 16);
+    f = cg_base64url_four(text + 20);
+    g = cg_base64url_four(text + 24);
+    h = cg_base64url_four(text + 28);
+
+    if ((a | b | c | d | e | f | g | h) >> 24) {
+        return false;
+    }
+
+    /* from the highest byte on, as text is; SipHash begins with the lowest */
+
+    m0 = cg_swap((uint64_t) a << 40 | (uint64_t) b << 16 | c >> 8);
+    m1 = cg_swap((uint64_t) c << 56 | (uint64_t) d << 32 | (uint64_t) e << 8
+                 | f >> 16);
+    mac = cg_swap((uint64_t) f << 48 | (uint64_t) g << 24 | h);
+
+    /* a word is compared at once: no time tells how much of it is right */
+
+    if (cg_siphash64_pair(keys->visitor, m0, m1) != mac
+        && !(keys->has_previous
+             && cg_siphash64_pair(keys->visitor_previous, m0, m1) == mac))
     {
         return false;
     }
 
-    /* a word is compared at once: no time tells how much of it is right */
-
-    memcpy(&mac, raw + CG_VISITOR_ID_LEN, CG_VISITOR_MAC_LEN);
-
-    ok = cg_visitor_mac(keys->visitor, raw) == mac;
-
-    if (!ok && keys->has_previous) {
-        ok = cg_visitor_mac(keys->visitor_previous, raw) == mac;
-    }
-
-    if (!ok) {
-        return false;
-    }
-
-    memcpy(id, raw, CG_VISITOR_ID_LEN);
+    cg_sip_store(id, m0);
+    cg_sip_store(id + 8, m1);
 
     return true;
 }
 
 
-_Static_assert(CG_VISITOR_MAC_LEN == sizeof(uint64_t), "a word");
-
-
-/* A word whose bytes in memory are those of the authors' own vectors. */
-
-static uint64_t
-cg_visitor_mac(const uint8_t key[16], const uint8_t id[16])
-{
-    return htole64(cg_siphash64(key, id, CG_VISITOR_ID_LEN));
-}
+_Static_assert(CG_VISITOR_TEXT == 32 && CG_VISITOR_MAC_LEN == 8, "as above");

@@ -66,5 +66,12 @@ void cg_visitor_seal(const cg_keys_t *keys, const uint8_t id[16],
  * of the current or the previous key. Anything else is no cookie: false.
  */
 bool cg_visitor_open(const cg_keys_t *keys, cg_str_t text, uint8_t id[16]);
+/*
+ * Opens the first cookie of this name in a Cookie header that can be opened:
+ * cg_cookie_next() and cg_visitor_open() in one, for this is done at each
+ * request.
+ */
+bool cg_visitor_find(const cg_keys_t *keys, cg_str_t header, cg_str_t name,
+    uint8_t id[16]);
 
 #endif /* CG_SUBJECT_H */

@@ -43,9 +43,10 @@ static void cg_geo_not_opened(const char *path, int rc, char *err);
 static const cg_geo_field_t *cg_geo_find(const cg_geo_t *geo, int *status);
 static const cg_geo_field_t *cg_geo_probe(const cg_geo_t *geo,
     uint64_t record, uint8_t type, MMDB_entry_s *entry, uint64_t *last);
-static uint16_t cg_geo_recall(cg_geo_t *geo, MMDB_entry_s *entry);
-static const struct sockaddr *cg_geo_unmap(const struct sockaddr *sa,
-    struct sockaddr_in *sin);
+static inline uint16_t cg_geo_ipv4(cg_geo_t *geo,
+    const struct in_addr *address);
+static uint16_t cg_geo_ipv6(cg_geo_t *geo, const struct sockaddr *sa);
+static inline uint16_t cg_geo_recall(cg_geo_t *geo, MMDB_entry_s *entry);
 
 
 cg_geo_t *
@@ -114,33 +115,50 @@ cg_geo_close(cg_geo_t *geo)
 uint16_t
 cg_geo_value(cg_geo_t *geo, const struct sockaddr *sa)
 {
-    int                   rc;
-    MMDB_entry_s          entry;
-    struct sockaddr_in    sin;
-    MMDB_lookup_result_s  found;
-
-    if (sa->sa_family == AF_INET6) {
-        sa = cg_geo_unmap(sa, &sin);
-    }
-
     if (sa->sa_family == AF_INET) {
-        return cg_tree_find(&geo->tree,
-                      ntohl(((const struct sockaddr_in *) sa)->sin_addr.s_addr),
-                      &entry)
-               ? cg_geo_recall(geo, &entry) : 0;
+        return cg_geo_ipv4(geo,
+                           &((const struct sockaddr_in *) sa)->sin_addr);
     }
 
-    if (sa->sa_family != AF_INET6 || geo->mmdb.metadata.ip_version != 6) {
+    return sa->sa_family == AF_INET6 ? cg_geo_ipv6(geo, sa) : 0;
+}
+
+
+static inline uint16_t
+cg_geo_ipv4(cg_geo_t *geo, const struct in_addr *address)
+{
+    MMDB_entry_s  entry;
+
+    return cg_tree_find(&geo->tree, ntohl(address->s_addr), &entry)
+           ? cg_geo_recall(geo, &entry) : 0;
+}
+
+
+static uint16_t
+cg_geo_ipv6(cg_geo_t *geo, const struct sockaddr *sa)
+{
+    int                     rc;
+    struct in_addr          ipv4;
+    const struct in6_addr  *ipv6;
+    MMDB_lookup_result_s    found;
+
+    ipv6 = &((const struct sockaddr_in6 *) sa)->sin6_addr;
+
+    /* ::ffff:192.0.2.1, what a socket for both calls 192.0.2.1 */
+
+    if (IN6_IS_ADDR_V4MAPPED(ipv6)) {
+        memcpy(&ipv4, &ipv6->s6_addr[12], sizeof(ipv4));
+        return cg_geo_ipv4(geo, &ipv4);
+    }
+
+    if (geo->mmdb.metadata.ip_version != 6) {
         return 0;
     }
 
     found = MMDB_lookup_sockaddr(&geo->mmdb, sa, &rc);
 
-    if (rc != MMDB_SUCCESS || !found.found_entry) {
-        return 0;
-    }
-
-    return cg_geo_recall(geo, &found.entry);
+    return rc == MMDB_SUCCESS && found.found_entry
+           ? cg_geo_recall(geo, &found.entry) : 0;
 }
 
 
@@ -305,7 +323,7 @@ cg_geo_probe(const cg_geo_t *geo, uint64_t record, uint8_t type,
 }
 
 
-static uint16_t
+static inline uint16_t
 cg_geo_recall(cg_geo_t *geo, MMDB_entry_s *entry)
 {
     cg_geo_memo_t  *memo;
@@ -320,25 +338,4 @@ cg_geo_recall(cg_geo_t *geo, MMDB_entry_s *entry)
     }
 
     return memo->value;
-}
-
-
-/* ::ffff:192.0.2.1, what a socket for both protocols calls 192.0.2.1. */
-
-static const struct sockaddr *
-cg_geo_unmap(const struct sockaddr *sa, struct sockaddr_in *sin)
-{
-    const struct sockaddr_in6  *sin6;
-
-    sin6 = (const struct sockaddr_in6 *) sa;
-
-    if (!IN6_IS_ADDR_V4MAPPED(&sin6->sin6_addr)) {
-        return sa;
-    }
-
-    memset(sin, 0, sizeof(struct sockaddr_in));
-    sin->sin_family = AF_INET;
-    memcpy(&sin->sin_addr.s_addr, &sin6->sin6_addr.s6_addr[12], 4);
-
-    return (const struct sockaddr *) sin;
 }

@@ -295,6 +295,55 @@ trace_and_decision_agree(void **state)
 }
 
 
+/*
+ * What is decided before the class, and what comes with it out of the headers,
+ * is known is what would have been decided after.
+ */
+
+static void
+what_is_settled_is_so_for_every_class(void **state)
+{
+    size_t         settled = 0;
+    uint32_t       x = 20180525;
+    cg_facts_t     f, early;
+    cg_record_t    record, receipt;
+    cg_decision_t  d, first;
+    cg_policies_t  p;
+    cg_settings_t  s;
+
+    (void) state;
+
+    for (size_t i = 0; i < 300000; i++) {
+        any_record(&record, &x);
+        any_record(&receipt, &x);
+        any_facts(&f, &x, &record, &receipt);
+        any_site(&s, &p, &x);
+        s.purposes = 0;
+
+        early = f;
+        early.klass = CG_CLASS_NAVIGATION;
+        early.cross_site = false;
+        early.gpc = false;
+        early.tcf = 0;
+
+        cg_decide(&first, &early, &s, &p, NOW);
+
+        if (!cg_decide_settled(&first)) {
+            continue;
+        }
+
+        settled++;
+
+        for (f.klass = 0; f.klass < CG_CLASSES; f.klass++) {
+            cg_decide(&d, &f, &s, &p, NOW);
+            assert_memory_equal(&d, &first, sizeof(d));
+        }
+    }
+
+    assert_true(settled > 100000);
+}
+
+
 static void
 every_token_has_a_name(void **state)
 {
@@ -329,6 +378,7 @@ main(void)
 {
     static const struct CMUnitTest  tests[] = {
         cmocka_unit_test(trace_and_decision_agree),
+        cmocka_unit_test(what_is_settled_is_so_for_every_class),
         cmocka_unit_test(every_token_has_a_name)
     };
 

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "cg_request.h"
 #include "cg_subject.h"
 
 
@@ -349,6 +350,94 @@ test_the_absent_previous_key_opens_nothing(void **state)
 }
 
 
+/* The same header, read cookie by cookie. */
+
+static bool
+find_visitor(const cg_keys_t *k, cg_str_t header, uint8_t id[16])
+{
+    size_t    next = 0;
+    cg_str_t  value;
+
+    while (cg_cookie_next(header, cg_str("consent"), &next, &value)) {
+        if (cg_visitor_open(k, value, id)) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+/*
+ * Headers of random pieces, cut off anywhere: a visitor is found in them if
+ * one cookie after the other would have been tried.
+ */
+
+static void
+test_a_visitor_is_found_among_cookies(void **state)
+{
+    size_t    len, n, found;
+    uint8_t   text[CG_VISITOR_TEXT], old[CG_VISITOR_TEXT], id[16], good[16];
+    uint8_t  *copy;
+    char      header[512];
+    bool      expected;
+    uint32_t  x = 20180525;
+    cg_str_t  piece;
+
+    const cg_str_t  pieces[] = {
+        { sizeof(text), text }, { sizeof(old), old }, { 31, text },
+        cg_str("consent="), cg_str("consent="), cg_str("consent="),
+        cg_str("consent"), cg_str("xconsent="), cg_str("consent-receipt="),
+        cg_str("consen="), cg_str("a=b"), cg_str("="), cg_str(";"),
+        cg_str("; "), cg_str(";"), cg_str(" "), cg_str("\t"), cg_str("x")
+    };
+
+    (void) state;
+
+    cg_visitor_seal(&rotated, visitor_id, text);
+    cg_visitor_seal(&keys, (const uint8_t *) "fedcba9876543210", old);
+    found = 0;
+
+    for (size_t i = 0; i < 200000; i++) {
+        len = 0;
+
+        for (n = 0; n < i % 12; n++) {
+            x = x * 1664525 + 1013904223;
+            piece = pieces[(x >> 16) % (sizeof(pieces) / sizeof(pieces[0]))];
+            memcpy(header + len, piece.data, piece.len);
+            len += piece.len;
+        }
+
+        if (i % 5 == 0 && len != 0) {
+            len -= (x >> 8) % len;
+        }
+
+        /* of its own size, so that a sanitizer sees its end */
+
+        copy = len != 0 ? malloc(len) : NULL;
+
+        if (copy != NULL) {
+            memcpy(copy, header, len);
+        }
+
+        expected = find_visitor(&rotated, (cg_str_t) { len, copy }, good);
+
+        assert_int_equal(cg_visitor_find(&rotated, (cg_str_t) { len, copy },
+                                         cg_str("consent"), id),
+                         expected);
+
+        if (expected) {
+            assert_memory_equal(id, good, sizeof(id));
+            found++;
+        }
+
+        free(copy);
+    }
+
+    assert_in_range(found, 1000, 100000);
+}
+
+
 int
 main(void)
 {
@@ -365,6 +454,7 @@ main(void)
         cmocka_unit_test(test_a_visitor_cookie_outlives_one_rotation),
         cmocka_unit_test(test_no_other_byte_of_a_visitor_cookie_opens),
         cmocka_unit_test(test_a_visitor_cookie_has_one_length),
+        cmocka_unit_test(test_a_visitor_is_found_among_cookies),
         cmocka_unit_test(test_the_absent_previous_key_opens_nothing),
     };
 
