@@ -10,21 +10,26 @@
 
 #define NGX_HTTP_CONSENT_SESSION  (-1)      /* a cookie without Max-Age */
 
-#define ngx_http_consent_gated_suffix  "-subject"
+/* A walk over the Cookie headers, of which nginx keeps a list of its own. */
+
+typedef struct {
+#if (nginx_version >= 1023000)
+    ngx_table_elt_t   *next;
+#else
+    ngx_table_elt_t  **next;
+    ngx_uint_t         left;
+#endif
+} ngx_http_consent_cookies_t;
 
 
 static ngx_str_t ngx_http_consent_cookie_name(ngx_http_request_t *r,
     ngx_http_consent_srv_conf_t *scf);
-static ngx_uint_t ngx_http_consent_open_visitor(ngx_http_consent_ctx_t *ctx,
-    cg_str_t value);
-static ngx_uint_t ngx_http_consent_open_gated(ngx_http_consent_ctx_t *ctx,
-    cg_str_t value);
-static ngx_uint_t ngx_http_consent_open_any(ngx_http_consent_ctx_t *ctx,
-    cg_str_t value);
+static ngx_inline void ngx_http_consent_first_cookies(ngx_http_request_t *r,
+    ngx_http_consent_cookies_t *c);
+static ngx_inline ngx_str_t *ngx_http_consent_next_cookies(
+    ngx_http_consent_cookies_t *c);
 static ngx_int_t ngx_http_consent_other_name(ngx_http_request_t *r,
     const char *suffix, ngx_str_t *name);
-static ngx_int_t ngx_http_consent_drop_gated(ngx_http_request_t *r,
-    ngx_http_consent_ctx_t *ctx);
 static ngx_int_t ngx_http_consent_random_visitor(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
 static ngx_int_t ngx_http_consent_send_visitor(ngx_http_request_t *r,
@@ -101,38 +106,67 @@ ngx_http_consent_host_cookies(ngx_http_request_t *r)
 }
 
 
+static ngx_inline void
+ngx_http_consent_first_cookies(ngx_http_request_t *r,
+    ngx_http_consent_cookies_t *c)
+{
+#if (nginx_version >= 1023000)
+    c->next = r->headers_in.cookie;
+#else
+    c->next = r->headers_in.cookies.elts;
+    c->left = r->headers_in.cookies.nelts;
+#endif
+}
+
+
+static ngx_inline ngx_str_t *
+ngx_http_consent_next_cookies(ngx_http_consent_cookies_t *c)
+{
+    ngx_table_elt_t  *h;
+
+#if (nginx_version >= 1023000)
+
+    h = c->next;
+
+    if (h == NULL) {
+        return NULL;
+    }
+
+    c->next = h->next;
+
+#else
+
+    if (c->left == 0) {
+        return NULL;
+    }
+
+    h = *c->next++;
+    c->left--;
+
+#endif
+
+    return &h->value;
+}
+
+
 ngx_int_t
 ngx_http_consent_find_cookie(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_str_t *name,
     ngx_http_consent_open_pt open)
 {
-    size_t             next;
-    cg_str_t           header, cname, value;
-    ngx_table_elt_t   *h;
-#if (nginx_version < 1023000)
-    ngx_uint_t         i;
-    ngx_table_elt_t  **elts;
-#endif
+    size_t                       next;
+    cg_str_t                     value;
+    ngx_str_t                   *header;
+    ngx_http_consent_cookies_t   cookies;
 
-    cname = ngx_http_consent_cstr(name);
+    ngx_http_consent_first_cookies(r, &cookies);
 
-#if (nginx_version >= 1023000)
-
-    for (h = r->headers_in.cookie; h; h = h->next) {
-
-#else
-
-    elts = r->headers_in.cookies.elts;
-
-    for (i = 0; i < r->headers_in.cookies.nelts; i++) {
-        h = elts[i];
-
-#endif
-
-        header = ngx_http_consent_cstr(&h->value);
+    while ((header = ngx_http_consent_next_cookies(&cookies)) != NULL) {
         next = 0;
 
-        while (cg_cookie_next(header, cname, &next, &value)) {
+        while (cg_cookie_next(ngx_http_consent_cstr(header),
+                              ngx_http_consent_cstr(name), &next, &value))
+        {
             if (open(ctx, value)) {
                 return NGX_OK;
             }
@@ -143,101 +177,37 @@ ngx_http_consent_find_cookie(ngx_http_request_t *r,
 }
 
 
-static ngx_uint_t
-ngx_http_consent_open_visitor(ngx_http_consent_ctx_t *ctx, cg_str_t value)
-{
-    ngx_http_consent_main_conf_t  *mcf;
-
-    mcf = ngx_http_get_module_main_conf(ctx->request,
-                                        ngx_http_consent_gate_module);
-
-    return cg_visitor_open(mcf->keys, value, ctx->visitor);
-}
-
-
-ngx_int_t
+void
 ngx_http_consent_read_visitor(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx)
 {
-    ngx_int_t                     rc;
-    ngx_str_t                     name;
+    ngx_str_t                     name, *header;
+    ngx_http_consent_cookies_t    cookies;
     ngx_http_consent_srv_conf_t  *scf;
+
+    ngx_http_consent_first_cookies(r, &cookies);
+    header = ngx_http_consent_next_cookies(&cookies);
+
+    if (header == NULL) {
+        return;
+    }
 
     scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
 
-    name = ngx_http_consent_cookie_name(r, scf);
+    name = ctx->override ? ctx->override->cookie
+                         : ngx_http_consent_real_name(r, scf);
 
-    rc = ngx_http_consent_find_cookie(r, ctx, &name,
-                                      ngx_http_consent_open_visitor);
-
-    if (rc == NGX_OK) {
-        ctx->has_visitor = 1;
-    }
-
-    return rc;
-}
-
-
-static ngx_uint_t
-ngx_http_consent_open_gated(ngx_http_consent_ctx_t *ctx, cg_str_t value)
-{
-    ngx_http_consent_srv_conf_t   *scf;
-    ngx_http_consent_main_conf_t  *mcf;
-
-    mcf = ngx_http_get_module_main_conf(ctx->request,
-                                        ngx_http_consent_gate_module);
-    scf = ngx_http_get_module_srv_conf(ctx->request,
-                                       ngx_http_consent_gate_module);
-
-    if (!cg_gated_open(mcf->keys, &ctx->subject, value,
-                       ngx_http_consent_cstr(&scf->realm), ngx_time()))
-    {
-        if (!ngx_http_consent_open_link(ctx, value)) {
-            return 0;
+    do {
+        if (cg_visitor_find(ctx->mcf->keys, ngx_http_consent_cstr(header),
+                            ngx_http_consent_cstr(&name), ctx->visitor))
+        {
+            ctx->has_visitor = 1;
+            return;
         }
 
-        ctx->subject = ctx->link->subject;
-    }
+        header = ngx_http_consent_next_cookies(&cookies);
 
-    if ((ctx->subject.kind == CG_SUBJECT_TEST) != ctx->facts.overridden) {
-        ctx->link = NULL;
-        return 0;
-    }
-
-    return 1;
-}
-
-
-ngx_int_t
-ngx_http_consent_read_link(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
-{
-    ngx_int_t  rc;
-
-    rc = ngx_http_consent_read_other(r, ctx, ngx_http_consent_gated_suffix,
-                                     ngx_http_consent_open_link);
-
-    if (rc != NGX_OK) {
-        return rc == NGX_ERROR ? NGX_ERROR : NGX_OK;
-    }
-
-    if (ngx_http_consent_derive(r, ctx) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    if (!cg_subject_same(&ctx->subject, &ctx->link->subject)) {
-        ctx->link = NULL;
-    }
-
-    return NGX_OK;
-}
-
-
-ngx_int_t
-ngx_http_consent_send_link(ngx_http_request_t *r, ngx_str_t *token,
-    time_t max_age)
-{
-    return ngx_http_consent_send_other(r, ngx_http_consent_gated_suffix, token,
-                                       max_age);
+    } while (header);
 }
 
 
@@ -312,23 +282,6 @@ ngx_http_consent_send_other(ngx_http_request_t *r, const char *suffix,
     }
 
     return ngx_http_consent_set_cookie(r, &name, value, max_age);
-}
-
-
-ngx_int_t
-ngx_http_consent_read_gated(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
-{
-    ngx_int_t  rc;
-
-    rc = ngx_http_consent_read_other(r, ctx, ngx_http_consent_gated_suffix,
-                                     ngx_http_consent_open_gated);
-
-    if (rc == NGX_OK) {
-        ctx->derived = 1;
-        ctx->gated = 1;
-    }
-
-    return rc;
 }
 
 
@@ -485,85 +438,4 @@ ngx_http_consent_clear_visitor(ngx_http_request_t *r)
     ngx_str_null(&value);
 
     return ngx_http_consent_set_cookie(r, &name, &value, 0);
-}
-
-
-/*
- * The page may stand outside of the authentication that the gated location
- * has; a visitor is known there by the visitor cookie anyway.
- */
-
-ngx_int_t
-ngx_http_consent_send_gated(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
-{
-    size_t                         len;
-    u_char                         text[CG_MAX_TOKEN];
-    ngx_str_t                      value;
-    ngx_http_consent_srv_conf_t   *scf;
-    ngx_http_consent_main_conf_t  *mcf;
-
-    if (ctx->account.len == 0) {
-        return ctx->facts.klass == CG_CLASS_NAVIGATION
-               ? ngx_http_consent_drop_gated(r, ctx) : NGX_OK;
-    }
-
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
-    scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
-
-    if (ngx_http_consent_derive(r, ctx) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    len = cg_gated_seal(mcf->keys, &ctx->subject,
-                        ngx_http_consent_cstr(&scf->realm),
-                        ngx_time() + NGX_HTTP_CONSENT_GATED_TTL, text);
-    if (len == 0) {
-        return NGX_ERROR;
-    }
-
-    value.data = text;
-    value.len = len;
-
-    return ngx_http_consent_send_other(r, ngx_http_consent_gated_suffix,
-                                       &value, NGX_HTTP_CONSENT_GATED_TTL);
-}
-
-
-static ngx_uint_t
-ngx_http_consent_open_any(ngx_http_consent_ctx_t *ctx, cg_str_t value)
-{
-    return 1;
-}
-
-
-/*
- * This time it is not an account that is sent to the page: what is left of
- * one that was would answer in the visitor's place.
- */
-
-static ngx_int_t
-ngx_http_consent_drop_gated(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
-{
-    ngx_int_t  rc;
-
-    rc = ngx_http_consent_read_other(r, ctx, ngx_http_consent_gated_suffix,
-                                     ngx_http_consent_open_any);
-
-    if (rc != NGX_OK) {
-        return rc == NGX_ERROR ? NGX_ERROR : NGX_OK;
-    }
-
-    return ngx_http_consent_clear_gated(r);
-}
-
-
-ngx_int_t
-ngx_http_consent_clear_gated(ngx_http_request_t *r)
-{
-    ngx_str_t  value;
-
-    ngx_str_null(&value);
-
-    return ngx_http_consent_send_other(r, ngx_http_consent_gated_suffix,
-                                       &value, 0);
 }

@@ -4,14 +4,19 @@
  */
 
 #include "ngx_http_consent_counters.h"
+#include "ngx_http_consent_override.h"
 
 
 static ngx_int_t ngx_http_consent_exempted(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_http_consent_loc_conf_t *lcf);
 static ngx_uint_t ngx_http_consent_exempted_path(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_http_consent_loc_conf_t *lcf);
-static ngx_int_t ngx_http_consent_foresee(ngx_http_request_t *r,
+static ngx_int_t ngx_http_consent_who(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_http_consent_loc_conf_t *lcf);
+static void ngx_http_consent_foresee(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
+static ngx_int_t ngx_http_consent_place(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_http_consent_loc_conf_t *lcf);
 
 
 ngx_uint_t
@@ -64,11 +69,14 @@ ngx_http_consent_gather(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
 
     facts = &ctx->facts;
 
-    if (ngx_http_consent_client_uri(r, &ctx->uri) != NGX_OK) {
+    if (r->valid_unparsed_uri) {
+        ctx->uri = r->uri;
+
+    } else if (ngx_http_consent_client_uri(r, &ctx->uri) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    ctx->method = ngx_http_consent_client_method(r);
+    ctx->method = r->internal ? ngx_http_consent_client_method(r) : r->method;
     ctx->page = ngx_http_consent_is_page(scf, &ctx->uri)
                 && !ngx_http_consent_ambiguous(r);
 
@@ -86,12 +94,17 @@ ngx_http_consent_gather(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
         facts->exempt = (rc == NGX_OK);
     }
 
-    if (ngx_http_consent_overridden(r, ctx, lcf) == NGX_ERROR
-        || ngx_http_consent_who(r, ctx, lcf) != NGX_OK
-        || ngx_http_consent_foresee(r, ctx) != NGX_OK)
+    if ((lcf->override_allow || lcf->override_signed)
+        && ngx_http_consent_overridden(r, ctx, lcf) == NGX_ERROR)
     {
         return NGX_ERROR;
     }
+
+    if (ngx_http_consent_who(r, ctx, lcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_consent_foresee(r, ctx);
 
     if (ctx->timed) {
         ctx->place_us = ngx_http_consent_clock();
@@ -199,29 +212,101 @@ ngx_http_consent_exempted_path(ngx_http_request_t *r,
 
 
 /*
+ * The account if there is one; on the way to an answer the account that was
+ * gated; else the visitor of this browser. A tester is none of them.
+ */
+
+static ngx_int_t
+ngx_http_consent_who(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
+    ngx_http_consent_loc_conf_t *lcf)
+{
+    if (lcf->subject) {
+        if (ngx_http_complex_value(r, lcf->subject, &ctx->account) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        if (ctx->account.len > NGX_HTTP_CONSENT_MAX_ACCOUNT) {
+            ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
+                          "consent_subject: a value of %uz bytes is ignored",
+                          ctx->account.len);
+            ngx_str_null(&ctx->account);
+        }
+    }
+
+    ngx_http_consent_read_visitor(r, ctx);
+
+    if (ctx->account.len) {
+        ctx->facts.subject = CG_SUBJECT_ACCOUNT;
+
+    } else if (ctx->facts.own
+               && ngx_http_consent_read_gated(r, ctx) == NGX_OK)
+    {
+        ctx->facts.subject = ctx->subject.kind;
+        return NGX_OK;
+
+    } else if (ctx->has_visitor) {
+        ctx->facts.subject = CG_SUBJECT_VISITOR;
+    }
+
+    if (ctx->facts.overridden && ctx->facts.subject != CG_SUBJECT_NONE) {
+        ctx->facts.subject = CG_SUBJECT_TEST;
+    }
+
+    if (ctx->account.len && ctx->facts.own) {
+        return ngx_http_consent_read_link(r, ctx);
+    }
+
+    return NGX_OK;
+}
+
+
+/*
  * Who is known will be looked up, more often than not: the cache may begin
  * while the country is looked up.
  */
 
-static ngx_int_t
+static void
 ngx_http_consent_foresee(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
 {
     cg_facts_t  *facts;
 
     facts = &ctx->facts;
 
-    if (facts->subject == CG_SUBJECT_NONE || facts->own || facts->exempt
-        || facts->preflight)
+    if (facts->subject != CG_SUBJECT_NONE && ctx->mcf->cache
+        && !(facts->own | facts->exempt | facts->preflight))
     {
+        ngx_http_consent_expect(r, ctx);
+    }
+}
+
+
+/* The country of the address, unless it is overridden. */
+
+static ngx_int_t
+ngx_http_consent_place(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
+    ngx_http_consent_loc_conf_t *lcf)
+{
+    ngx_str_t                value;
+    ngx_http_consent_geo_t  *geo;
+
+    if (ctx->override && ctx->override->o.has_country) {
         return NGX_OK;
     }
 
-    if (ngx_http_consent_classify(r, ctx) != NGX_OK) {
-        return NGX_ERROR;
+    if (lcf->country) {
+        if (ngx_http_complex_value(r, lcf->country, &value) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        ctx->facts.country = cg_country_parse(ngx_http_consent_cstr(&value));
+
+        return NGX_OK;
     }
 
-    if (facts->klass != CG_CLASS_SUBRESOURCE) {
-        ngx_http_consent_expect(r, ctx);
+    geo = ctx->mcf->geo;
+
+    if (geo) {
+        ctx->facts.country = cg_geo_country(geo->db, r->connection->sockaddr);
     }
 
     return NGX_OK;

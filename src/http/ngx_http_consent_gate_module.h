@@ -373,6 +373,16 @@ void ngx_http_consent_wake(ngx_http_consent_ctx_t *ctx);
 void ngx_http_consent_resume(ngx_http_consent_ctx_t *ctx);
 
 
+/* ngx_http_consent_own.c: our own pages */
+
+/* What the decision would be if it were not one: ctx->would. */
+void ngx_http_consent_suppose(ngx_http_consent_ctx_t *ctx,
+    ngx_http_consent_loc_conf_t *lcf);
+/* What goes out with one; then it is served by what the location has. */
+ngx_int_t ngx_http_consent_show_page(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
+
+
 /* ngx_http_consent_lookup.c */
 
 /* In a worker, when there is a cache. */
@@ -381,6 +391,8 @@ ngx_int_t ngx_http_consent_flights_init(ngx_http_consent_main_conf_t *mcf,
 /* The subject is known, and its record will be asked for soon. */
 void ngx_http_consent_expect(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
+/* The record of a subject that is expected, as the cache has it. */
+cg_table_e ngx_http_consent_cached(ngx_http_consent_ctx_t *ctx);
 /*
  * Reads the record of the subject. NGX_OK: it is known, or known not to be to
  * be had (ctx->facts.lookup); NGX_AGAIN: ngx_http_consent_resume() will be
@@ -452,11 +464,8 @@ ngx_http_consent_now(ngx_http_consent_ctx_t *ctx)
 }
 
 
-/* ngx_http_consent_place.c */
+/* ngx_http_consent_anonymizer.c */
 
-/* The country of the address, unless it is overridden. */
-ngx_int_t ngx_http_consent_place(ngx_http_request_t *r,
-    ngx_http_consent_ctx_t *ctx, ngx_http_consent_loc_conf_t *lcf);
 /* What the address is known as, looked for once; unless it is overridden. */
 cg_anonymizer_e ngx_http_consent_anonymizer(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
@@ -509,11 +518,8 @@ ngx_int_t ngx_http_consent_clear_given(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
 
 
-/* ngx_http_consent_who.c */
+/* ngx_http_consent_derive.c */
 
-/* The kind of subject, and the ids that it came with. */
-ngx_int_t ngx_http_consent_who(ngx_http_request_t *r,
-    ngx_http_consent_ctx_t *ctx, ngx_http_consent_loc_conf_t *lcf);
 /* The subject's pseudonym, derived once. NGX_ERROR when libcrypto fails. */
 ngx_int_t ngx_http_consent_derive(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
@@ -521,9 +527,31 @@ ngx_int_t ngx_http_consent_derive(ngx_http_request_t *r,
 
 /* ngx_http_consent_uri.c */
 
+/*
+ * With a slash behind it too: nginx redirects to it when the page is a
+ * directory, and to send that back here would never end.
+ */
+
+static ngx_inline ngx_uint_t
+ngx_http_consent_uri_is(ngx_str_t *page, ngx_str_t *uri)
+{
+    return page->len && uri->len - page->len < 2
+           && ngx_memcmp(uri->data, page->data, page->len) == 0
+           && (uri->len == page->len || uri->data[page->len] == '/');
+}
+
+
 /* Whether the client's URI is that of one of our pages. */
-ngx_uint_t ngx_http_consent_is_page(ngx_http_consent_srv_conf_t *scf,
-    ngx_str_t *uri);
+
+static ngx_inline ngx_uint_t
+ngx_http_consent_is_page(ngx_http_consent_srv_conf_t *scf, ngx_str_t *uri)
+{
+    return ngx_http_consent_uri_is(&scf->page, uri)
+           || ngx_http_consent_uri_is(&scf->age_page, uri)
+           || ngx_http_consent_uri_is(&scf->choices_page, uri);
+}
+
+
 /* The same of a request, for a location whose gate is off. */
 ngx_uint_t ngx_http_consent_serves_page(ngx_http_request_t *r);
 /* The client's URI, normalized, whatever rewrites have made of r->uri. */
@@ -561,9 +589,8 @@ ngx_int_t ngx_http_consent_find_cookie(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_str_t *name,
     ngx_http_consent_open_pt open);
 
-ngx_int_t ngx_http_consent_read_visitor(ngx_http_request_t *r,
-    ngx_http_consent_ctx_t *ctx);
-ngx_int_t ngx_http_consent_read_gated(ngx_http_request_t *r,
+/* Sets ctx->has_visitor, and then ctx->visitor. */
+void ngx_http_consent_read_visitor(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
 /* The same for a cookie named after the visitor's, with a suffix. */
 ngx_int_t ngx_http_consent_read_other(ngx_http_request_t *r,
@@ -587,6 +614,12 @@ ngx_int_t ngx_http_consent_keep_visitor(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
 /* Takes it back. */
 ngx_int_t ngx_http_consent_clear_visitor(ngx_http_request_t *r);
+
+
+/* ngx_http_consent_gated.c: who was sent to the page */
+
+ngx_int_t ngx_http_consent_read_gated(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
 /* Sends the ten-minute cookie that names the gated account. */
 ngx_int_t ngx_http_consent_send_gated(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);

@@ -14,12 +14,24 @@ typedef enum {
 } ngx_http_consent_need_e;
 
 
+/* A context, and the cleanup record by which the pool knows it. */
+
+typedef struct {
+    ngx_pool_cleanup_t      cleanup;
+    ngx_http_consent_ctx_t  ctx;
+} ngx_http_consent_kept_t;
+
+
+static ngx_int_t ngx_http_consent_run(ngx_http_request_t *r,
+    ngx_http_consent_loc_conf_t *lcf);
 static ngx_http_consent_ctx_t *ngx_http_consent_create_ctx(
     ngx_http_request_t *r);
 static void ngx_http_consent_cleanup(void *data);
 static ngx_int_t ngx_http_consent_prepare(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_http_consent_loc_conf_t *lcf);
 static ngx_uint_t ngx_http_consent_stranger(ngx_http_consent_ctx_t *ctx,
+    ngx_http_consent_loc_conf_t *lcf);
+static ngx_uint_t ngx_http_consent_at_hand(ngx_http_consent_ctx_t *ctx,
     ngx_http_consent_loc_conf_t *lcf);
 static ngx_http_consent_need_e ngx_http_consent_needs(
     ngx_http_consent_ctx_t *ctx, ngx_http_consent_main_conf_t *mcf,
@@ -28,11 +40,11 @@ static ngx_int_t ngx_http_consent_ask(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_http_consent_need_e need);
 static ngx_int_t ngx_http_consent_conclude(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_http_consent_loc_conf_t *lcf);
-static ngx_int_t ngx_http_consent_complete(ngx_http_request_t *r,
+static ngx_int_t ngx_http_consent_decide(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_http_consent_loc_conf_t *lcf);
+static ngx_int_t ngx_http_consent_act(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
-static void ngx_http_consent_suppose(ngx_http_consent_ctx_t *ctx,
-    ngx_http_consent_main_conf_t *mcf, ngx_http_consent_loc_conf_t *lcf);
-static ngx_int_t ngx_http_consent_show_page(ngx_http_request_t *r,
+static ngx_int_t ngx_http_consent_complete(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
 
 
@@ -45,8 +57,6 @@ static ngx_int_t ngx_http_consent_show_page(ngx_http_request_t *r,
 ngx_int_t
 ngx_http_consent_handler(ngx_http_request_t *r)
 {
-    ngx_int_t                     rc;
-    ngx_http_consent_ctx_t       *ctx;
     ngx_http_consent_loc_conf_t  *lcf;
 
     if (r != r->main) {
@@ -55,17 +65,27 @@ ngx_http_consent_handler(ngx_http_request_t *r)
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_consent_gate_module);
 
-    if (lcf->status) {
-        return NGX_DECLINED;
-    }
-
     if (lcf->mode == CG_MODE_OFF && !lcf->api && !lcf->qa
         && !ngx_http_consent_serves_page(r))
     {
         return NGX_DECLINED;
     }
 
-    ctx = ngx_http_consent_get_ctx(r);
+    return lcf->status ? NGX_DECLINED : ngx_http_consent_run(r, lcf);
+}
+
+
+static ngx_int_t
+ngx_http_consent_run(ngx_http_request_t *r, ngx_http_consent_loc_conf_t *lcf)
+{
+    ngx_int_t                rc;
+    ngx_http_consent_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_consent_gate_module);
+
+    if (ctx == NULL) {
+        ctx = ngx_http_consent_get_ctx(r);
+    }
 
     if (ctx == NULL) {
         ctx = ngx_http_consent_create_ctx(r);
@@ -135,25 +155,30 @@ ngx_http_consent_get_ctx(ngx_http_request_t *r)
 }
 
 
+/* One allocation, in the place of the two of ngx_pool_cleanup_add(). */
+
 static ngx_http_consent_ctx_t *
 ngx_http_consent_create_ctx(ngx_http_request_t *r)
 {
-    ngx_pool_cleanup_t      *cln;
-    ngx_http_consent_ctx_t  *ctx;
+    ngx_http_consent_ctx_t   *ctx;
+    ngx_http_consent_kept_t  *kept;
 
-    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_consent_ctx_t));
-    if (cln == NULL) {
+    kept = ngx_pcalloc(r->pool, sizeof(ngx_http_consent_kept_t));
+    if (kept == NULL) {
         return NULL;
     }
 
-    ctx = cln->data;
-    ngx_memzero(ctx, sizeof(ngx_http_consent_ctx_t));
+    ctx = &kept->ctx;
 
     ctx->request = r;
     ctx->mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
     ctx->facts.record = &ctx->record;
 
-    cln->handler = ngx_http_consent_cleanup;
+    kept->cleanup.handler = ngx_http_consent_cleanup;
+    kept->cleanup.data = ctx;
+    kept->cleanup.next = r->pool->cleanup;
+    r->pool->cleanup = &kept->cleanup;
+
     ngx_http_set_ctx(r, ctx, ngx_http_consent_gate_module);
 
     return ctx;
@@ -214,7 +239,8 @@ ngx_http_consent_prepare(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
     ngx_http_consent_need_e        need;
     ngx_http_consent_main_conf_t  *mcf;
 
-    ctx->mode = ngx_http_consent_mode(r, lcf);
+    ctx->mode = lcf->mode == NGX_HTTP_CONSENT_MODE_VARIABLE
+                ? ngx_http_consent_mode(r, lcf) : lcf->mode;
     ctx->facts.error_page = (r->err_status >= NGX_HTTP_BAD_REQUEST);
 
     if (ctx->mode == CG_MODE_OFF && !ctx->facts.own) {
@@ -225,7 +251,9 @@ ngx_http_consent_prepare(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
         (void) ngx_http_consent_anonymizer(r, ctx);
     }
 
-    if (ngx_http_consent_stranger(ctx, lcf)) {
+    if (ngx_http_consent_stranger(ctx, lcf)
+        || ngx_http_consent_at_hand(ctx, lcf))
+    {
         return NGX_OK;
     }
 
@@ -293,6 +321,35 @@ ngx_http_consent_stranger(ngx_http_consent_ctx_t *ctx,
            && facts->country < CG_CC_ANONYMIZER
            && !(facts->anonymizer && s->gate_anonymizer)
            && !cg_territory_has(&s->territory, facts->country);
+}
+
+
+/*
+ * Somebody we know, whose record is in the cache: most of these pass, and then
+ * the class does not matter either (cg_decide_settled()).
+ */
+
+static ngx_uint_t
+ngx_http_consent_at_hand(ngx_http_consent_ctx_t *ctx,
+    ngx_http_consent_loc_conf_t *lcf)
+{
+    if (!ctx->tagged || ctx->classified || ctx->timed || ctx->override
+        || ctx->facts.error_page || lcf->settings.purposes
+        || (ctx->account.len && ctx->has_visitor))
+    {
+        return 0;
+    }
+
+    if (ctx->looked_up || ngx_http_consent_cached(ctx) == CG_TABLE_HIT) {
+        return 1;
+    }
+
+    /* the class tells whether it is asked for */
+
+    ngx_http_consent_forget(ctx);
+    ctx->cache = NGX_HTTP_CONSENT_CACHE_BYPASS;
+
+    return 0;
 }
 
 
@@ -402,31 +459,21 @@ static ngx_int_t
 ngx_http_consent_conclude(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
     ngx_http_consent_loc_conf_t *lcf)
 {
-    cg_action_e                    action;
     cg_facts_t                    *facts;
     ngx_http_consent_srv_conf_t   *scf;
     ngx_http_consent_main_conf_t  *mcf;
 
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
-    scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
-
+    mcf = ctx->mcf;
     facts = &ctx->facts;
 
-    if (ngx_http_consent_complete(r, ctx) != NGX_OK) {
+    if (ngx_http_consent_complete(r, ctx) != NGX_OK
+        || ngx_http_consent_decide(r, ctx, lcf) != NGX_OK)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (ctx->mode == CG_MODE_OFF && !facts->own) {
-        ngx_memzero(&ctx->decision, sizeof(cg_decision_t));
-
-    } else {
-        cg_decide(&ctx->decision, facts, &lcf->settings,
-                  ngx_consent_store_policies(mcf->client),
-                  ngx_http_consent_now(ctx));
-    }
-
     if (facts->own) {
-        ngx_http_consent_suppose(ctx, mcf, lcf);
+        ngx_http_consent_suppose(ctx, lcf);
     }
 
     ctx->done = 1;
@@ -440,28 +487,78 @@ ngx_http_consent_conclude(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
         ngx_http_consent_visited(r, ctx, lcf);
     }
 
-    ngx_http_consent_flush_variables(r, mcf);
+    if (mcf->variables.nelts) {
+        ngx_http_consent_flush_variables(r, mcf);
+    }
 
-    if (ngx_http_consent_explain(r, ctx) != NGX_OK) {
+    if (lcf->explain && ngx_http_consent_explain(r, ctx) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     /* who was sent here within nginx asks for the page by its own name */
 
-    if (ctx->page
-        || (!r->valid_unparsed_uri
-            && ngx_http_consent_is_page(scf, &r->uri)))
-    {
+    if (!ctx->page && !r->valid_unparsed_uri) {
+        scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
+
+        if (ngx_http_consent_is_page(scf, &r->uri)) {
+            return ngx_http_consent_show_page(r, ctx);
+        }
+    }
+
+    if (ctx->page) {
         return ngx_http_consent_show_page(r, ctx);
     }
 
-    action = cg_action(ctx->decision.outcome, facts->klass);
+    return ctx->decision.outcome == CG_PASS || ctx->mode == CG_MODE_REPORT
+           ? NGX_DECLINED : ngx_http_consent_act(r, ctx);
+}
 
-    if (action == CG_ACTION_PASS || ctx->mode == CG_MODE_REPORT) {
-        return NGX_DECLINED;
+
+/*
+ * A request whose class is not known yet is taken for a navigation, which is
+ * asked for most.
+ */
+
+static ngx_int_t
+ngx_http_consent_decide(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
+    ngx_http_consent_loc_conf_t *lcf)
+{
+    int64_t               now;
+    const cg_policies_t  *policies;
+
+    if (ctx->mode == CG_MODE_OFF && !ctx->facts.own) {
+        ngx_memzero(&ctx->decision, sizeof(cg_decision_t));
+        return NGX_OK;
     }
 
-    return ngx_http_consent_answer(r, ctx, action);
+    now = ngx_http_consent_now(ctx);
+    policies = ngx_consent_store_policies(ctx->mcf->client);
+
+    cg_decide(&ctx->decision, &ctx->facts, &lcf->settings, policies, now);
+
+    if (ctx->classified || cg_decide_settled(&ctx->decision)) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_consent_classify(r, ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    cg_decide(&ctx->decision, &ctx->facts, &lcf->settings, policies, now);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_consent_act(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
+{
+    cg_action_e  action;
+
+    action = cg_action(ctx->decision.outcome, ctx->facts.klass);
+
+    return action == CG_ACTION_PASS ? NGX_DECLINED
+                                    : ngx_http_consent_answer(r, ctx, action);
 }
 
 
@@ -481,58 +578,4 @@ ngx_http_consent_complete(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
 
     return ctx->facts.lookup == CG_LOOKUP_FAILED
            ? ngx_http_consent_read_receipt(r, ctx) : NGX_OK;
-}
-
-
-/* What a navigation elsewhere would meet: our pages tell of that. */
-
-static void
-ngx_http_consent_suppose(ngx_http_consent_ctx_t *ctx,
-    ngx_http_consent_main_conf_t *mcf, ngx_http_consent_loc_conf_t *lcf)
-{
-    cg_facts_t  facts;
-
-    facts = ctx->facts;
-    facts.own = 0;
-    facts.error_page = 0;
-    facts.preflight = 0;
-    facts.klass = CG_CLASS_NAVIGATION;
-
-    cg_decide(&ctx->would, &facts, &lcf->settings,
-              ngx_consent_store_policies(mcf->client),
-              ngx_http_consent_now(ctx));
-
-    ctx->decision.source = ctx->would.source;
-    ctx->decision.inside = ctx->would.inside;
-}
-
-
-/*
- * The page itself is served by whatever the location has. It is where a
- * visitor gets a cookie: the form token needs a subject.
- */
-
-static ngx_int_t
-ngx_http_consent_show_page(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
-{
-    if (ctx->page_headers) {
-        return NGX_DECLINED;
-    }
-
-    ctx->page_headers = 1;
-
-    if (ngx_http_consent_own_headers(r) != NGX_OK
-        || ngx_http_consent_replace_visitor(r, ctx) != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (ctx->facts.subject == CG_SUBJECT_NONE && ctx->mode != CG_MODE_REPORT
-        && (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))
-        && ngx_http_consent_new_visitor(r, ctx) != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return NGX_DECLINED;
 }

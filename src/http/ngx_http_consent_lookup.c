@@ -42,10 +42,6 @@ struct ngx_http_consent_flights_s {
 
 static ngx_int_t ngx_http_consent_ask_directly(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_http_consent_main_conf_t *mcf);
-static void ngx_http_consent_tag(ngx_http_request_t *r,
-    ngx_http_consent_ctx_t *ctx);
-static cg_table_e ngx_http_consent_cached(ngx_http_consent_ctx_t *ctx,
-    ngx_consent_cache_t *cache);
 static ngx_http_consent_flight_t *ngx_http_consent_find_flight(
     ngx_http_consent_main_conf_t *mcf, ngx_http_consent_ctx_t *ctx);
 static ngx_int_t ngx_http_consent_new_flight(ngx_http_consent_main_conf_t *mcf,
@@ -84,17 +80,31 @@ ngx_http_consent_flights_init(ngx_http_consent_main_conf_t *mcf,
 }
 
 
+/*
+ * Nobody outside can make two subjects meet in the table. Kind and realm are
+ * in the key (ngx_http_consent_cache.c).
+ */
+
 void
 ngx_http_consent_expect(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
 {
-    ngx_http_consent_main_conf_t  *mcf;
+    const uint8_t                *key;
+    ngx_http_consent_srv_conf_t  *scf;
 
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
+    scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
 
-    if (mcf->cache) {
-        ngx_http_consent_tag(r, ctx);
-        cg_table_prefetch(mcf->cache->table, ctx->tag);
+    key = scf->tag_keys[ctx->facts.subject][ctx->account.len != 0];
+
+    if (ctx->account.len) {
+        cg_siphash128(key, ctx->account.data, ctx->account.len, ctx->tag);
+
+    } else {
+        cg_tag_visitor(key, ctx->visitor, ctx->tag);
     }
+
+    ctx->tagged = 1;
+
+    cg_table_prefetch(ctx->mcf->cache->table, ctx->tag);
 }
 
 
@@ -117,9 +127,11 @@ ngx_http_consent_look_up(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
         return ngx_http_consent_ask_directly(r, ctx, mcf);
     }
 
-    ngx_http_consent_tag(r, ctx);
+    if (!ctx->tagged) {
+        ngx_http_consent_expect(r, ctx);
+    }
 
-    if (ngx_http_consent_cached(ctx, mcf->cache) == CG_TABLE_HIT) {
+    if (ngx_http_consent_cached(ctx) == CG_TABLE_HIT) {
         return NGX_OK;
     }
 
@@ -204,46 +216,18 @@ ngx_http_consent_fetch_policies(ngx_http_request_t *r,
 
 
 /*
- * Nobody outside can make two subjects meet in the table. Kind and realm are
- * in the key (ngx_http_consent_cache.c).
- */
-
-static void
-ngx_http_consent_tag(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
-{
-    const uint8_t                *key;
-    ngx_http_consent_srv_conf_t  *scf;
-
-    if (ctx->tagged) {
-        return;
-    }
-
-    scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
-
-    key = scf->tag_keys[ctx->facts.subject][ctx->account.len != 0];
-
-    if (ctx->account.len) {
-        cg_siphash128(key, ctx->account.data, ctx->account.len, ctx->tag);
-
-    } else {
-        cg_tag_visitor(key, ctx->visitor, ctx->tag);
-    }
-
-    ctx->tagged = 1;
-}
-
-
-/*
  * What is stale is kept at hand: it is better than nothing if the store turns
  * out not to answer.
  */
 
-static cg_table_e
-ngx_http_consent_cached(ngx_http_consent_ctx_t *ctx,
-    ngx_consent_cache_t *cache)
+cg_table_e
+ngx_http_consent_cached(ngx_http_consent_ctx_t *ctx)
 {
-    bool        found;
-    cg_table_e  verdict;
+    bool                  found;
+    cg_table_e            verdict;
+    ngx_consent_cache_t  *cache;
+
+    cache = ctx->mcf->cache;
 
     verdict = cg_table_get(cache->table, ctx->tag, ngx_consent_cache_now(),
                            &cache->age, &ctx->record, &found);

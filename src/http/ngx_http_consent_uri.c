@@ -6,37 +6,6 @@
 #include "ngx_http_consent_gate_module.h"
 
 
-static ngx_uint_t ngx_http_consent_uri_is(ngx_str_t *page, ngx_str_t *uri);
-
-
-ngx_uint_t
-ngx_http_consent_is_page(ngx_http_consent_srv_conf_t *scf, ngx_str_t *uri)
-{
-    return ngx_http_consent_uri_is(&scf->page, uri)
-           || ngx_http_consent_uri_is(&scf->age_page, uri)
-           || ngx_http_consent_uri_is(&scf->choices_page, uri);
-}
-
-
-/*
- * With a slash behind it too: nginx redirects to it when the page is a
- * directory, and to send that back here would never end.
- */
-
-static ngx_uint_t
-ngx_http_consent_uri_is(ngx_str_t *page, ngx_str_t *uri)
-{
-    if (page->len == 0 || uri->len < page->len
-        || ngx_memcmp(uri->data, page->data, page->len) != 0)
-    {
-        return 0;
-    }
-
-    return uri->len == page->len
-           || (uri->len == page->len + 1 && uri->data[page->len] == '/');
-}
-
-
 /* For a location that is not gated: whether it serves our page. */
 
 ngx_uint_t

@@ -6,38 +6,6 @@
 #include "ngx_http_consent_override.h"
 
 
-ngx_int_t
-ngx_http_consent_place(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
-    ngx_http_consent_loc_conf_t *lcf)
-{
-    ngx_str_t                      value;
-    ngx_http_consent_main_conf_t  *mcf;
-
-    if (ctx->override && ctx->override->o.has_country) {
-        return NGX_OK;
-    }
-
-    if (lcf->country) {
-        if (ngx_http_complex_value(r, lcf->country, &value) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-        ctx->facts.country = cg_country_parse(ngx_http_consent_cstr(&value));
-
-        return NGX_OK;
-    }
-
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_consent_gate_module);
-
-    if (mcf->geo) {
-        ctx->facts.country = cg_geo_country(mcf->geo->db,
-                                            r->connection->sockaddr);
-    }
-
-    return NGX_OK;
-}
-
-
 /*
  * Looked for only where it can change something, or a variable is read: most
  * sites have no such database.

@@ -6,61 +6,6 @@
 #include "ngx_http_consent_override.h"
 
 
-/*
- * The account if there is one; on the way to an answer the account that was
- * gated; else the visitor of this browser. A tester is none of them.
- */
-
-ngx_int_t
-ngx_http_consent_who(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
-    ngx_http_consent_loc_conf_t *lcf)
-{
-    ngx_int_t  rc;
-
-    if (lcf->subject) {
-        if (ngx_http_complex_value(r, lcf->subject, &ctx->account) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-        if (ctx->account.len > NGX_HTTP_CONSENT_MAX_ACCOUNT) {
-            ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
-                          "consent_subject: a value of %uz bytes is ignored",
-                          ctx->account.len);
-            ngx_str_null(&ctx->account);
-        }
-    }
-
-    rc = ngx_http_consent_read_visitor(r, ctx);
-
-    if (rc == NGX_ERROR) {
-        return NGX_ERROR;
-    }
-
-    if (ctx->account.len) {
-        ctx->facts.subject = CG_SUBJECT_ACCOUNT;
-
-    } else if (ctx->facts.own
-               && ngx_http_consent_read_gated(r, ctx) == NGX_OK)
-    {
-        ctx->facts.subject = ctx->subject.kind;
-        return NGX_OK;
-
-    } else if (ctx->has_visitor) {
-        ctx->facts.subject = CG_SUBJECT_VISITOR;
-    }
-
-    if (ctx->facts.overridden && ctx->facts.subject != CG_SUBJECT_NONE) {
-        ctx->facts.subject = CG_SUBJECT_TEST;
-    }
-
-    if (ctx->account.len && ctx->facts.own) {
-        return ngx_http_consent_read_link(r, ctx);
-    }
-
-    return NGX_OK;
-}
-
-
 ngx_int_t
 ngx_http_consent_derive(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
 {
