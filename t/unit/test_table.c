@@ -452,6 +452,41 @@ the_hand_passes_over_what_is_used(void **state)
 }
 
 
+/* A change of one subject is a change of few others. */
+
+static void
+every_slot_is_somebodys(void **state)
+{
+    size_t          n, nslots, places, used;
+    uint8_t         tag[CG_TAG_LEN], *seen;
+    cg_pseudonym_t  p;
+    fixture_t       f = make(MEGABYTE, 8);
+
+    (void) state;
+
+    nslots = (size_t) f.t->slot_mask + 1;
+    places = (size_t) f.t->nbuckets * CG_TABLE_WAYS;
+
+    assert_int_equal(nslots & f.t->slot_mask, 0);
+    assert_true(places > nslots);
+    assert_true(places <= nslots * 4);
+
+    seen = calloc(nslots, 1);
+    assert_non_null(seen);
+
+    for (n = 0, used = 0; n < nslots * 20; n++) {
+        subject(n, tag, &p);
+        used += !seen[cg_table_slot(f.t, &p)];
+        seen[cg_table_slot(f.t, &p)] = 1;
+    }
+
+    assert_int_equal(used, nslots);
+
+    free(seen);
+    drop(f);
+}
+
+
 static cg_bucket_t *
 bucket(const cg_table_t *t, uint64_t n)
 {
@@ -758,6 +793,7 @@ main(void)
         cmocka_unit_test(a_reply_from_before_a_change_is_refused),
         cmocka_unit_test(a_table_holds_what_it_says),
         cmocka_unit_test(the_hand_passes_over_what_is_used),
+        cmocka_unit_test(every_slot_is_somebodys),
         cmocka_unit_test(the_hand_finds_the_one_that_is_not_used),
         cmocka_unit_test(who_writes_is_not_disturbed),
         cmocka_unit_test(too_small_is_no_table),
