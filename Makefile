@@ -68,7 +68,8 @@ endif
 $(BUILD)/nginx/Makefile: config $(BUILD)/settings $(NGX_SRC)/conf_flags
 	@mkdir -p $(@D)
 	@echo "configuring: $(BUILD)/configure.log"
-	@cd $(NGX_SRC) && bash -c '. ./conf_flags; ./configure --with-cc="$(CC)" \
+	@cd $(NGX_SRC) && flock $(out)/settings bash -c '. ./conf_flags; \
+	    ./configure --with-cc="$(CC)" \
 	    --with-cc-opt="$(CFLAGS) -fPIC -std=gnu11" \
 	    --with-ld-opt="$(LDFLAGS) -fPIC" "$${NGX_CONF_FLAGS[@]}" \
 	    --builddir="$(out)/nginx" --add-dynamic-module="$(CURDIR)"' \
@@ -182,7 +183,9 @@ $(BUILD)/tcf/node_modules/.package-lock.json: t/tcf/package.json \
     t/tcf/package-lock.json
 	@mkdir -p $(BUILD)/tcf
 	@cp $^ $(BUILD)/tcf/
-	cd $(BUILD)/tcf && npm ci --silent --no-audit --no-fund --ignore-scripts
+	cd $(BUILD)/tcf && npm ci --loglevel=error --no-audit --no-fund \
+	    --no-progress --ignore-scripts > npm.log 2>&1 \
+	    || { cat npm.log; exit 1; }
 	@touch $@
 
 
