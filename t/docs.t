@@ -250,6 +250,65 @@ subtest 'the API' => sub {
 };
 
 
+# The first column, of which a cell may name several.
+sub names_in ($text, $heading) {
+    return grep { /^\w+$/ } first_column(section($text, $heading));
+}
+
+# What is in back quotes in the row of a name.
+sub values_of ($text, $name) {
+    my ($row) = $text =~ /^\| `\Q$name\E` \| (.*)$/m;
+    return ($row // '') =~ /`([^`]+)`/g;
+}
+
+
+subtest 'what is stored' => sub {
+    my $data  = slurp('docs/data.md');
+    my $event = slurp('src/core/cg_event.c');
+    my @fields = between(slurp('src/core/cg_record.c'),
+        qr/cg_field_names\[\w*\] = \{/, qr/\n\};/) =~ /cg_str\("(\w+)"\)/g;
+
+    same([names_in($data, '## Records: `gc:s:{0a3}<22 characters>`')],
+        \@fields, 'fields of a record');
+
+    my $text = section($data, '## Events: `gc:a:{0a3}`');
+    my ($body) = $text =~ /^The body:\n(.*)/ms;
+    my @members = ($event =~ /cg_str\("(\w+)"\)/g,
+        map { /\\"(\w+)\\":/g } $event =~ /^.*cg_out_str\(.*$/mg);
+
+    same([first_column($body)],
+        [grep { !/^(?:name|version|sha256|link)$/ } @members],
+        'members of an event');
+
+    for (['what', 'event', 'link'], ['method', 'method', 'merge']) {
+        my ($member, $table, @besides) = @$_;
+        my @real = between($event, qr/cg_${table}_names\[CG_\w+\] = \{/,
+            qr/\n\};/) =~ /"(\w+)"/g;
+        my %besides = map { $_ => 1 } @besides, 'consentctl';
+
+        same([grep { !$besides{$_} } values_of($body, $member)],
+            [grep { !$besides{$_} } @real], $member);
+    }
+};
+
+
+subtest 'cookies' => sub {
+    my $source = join '', map { slurp(s{^\Q$top\E/}{}r) }
+        glob "$top/src/http/*.[ch]";
+    my @real = $source =~ /_suffix  "(-\w+)"/g;
+
+    cmp_ok scalar @real, '>', 3, 'there are some';
+
+    for (['docs/directives.md', '## Cookies'], ['docs/data.md', '## Cookies']) {
+        my ($file, $heading) = @$_;
+        my @documented = section(slurp($file), $heading)
+            =~ /^\| the same[^|]* `(-\w+)`/mg;
+
+        same([grep { $_ ne '-test' } @documented], \@real, $file);
+    }
+};
+
+
 subtest 'log messages exist' => sub {
     my $source = join '', map { slurp(s{^\Q$top\E/}{}r) }
         glob "$top/src/*/*.c";
@@ -265,6 +324,32 @@ subtest 'log messages exist' => sub {
 
         ok($source =~ /$pattern/s, $message);
     }
+};
+
+
+subtest 'log messages are documented' => sub {
+    my @known = map { my $known = $_; join '.*?', map { quotemeta }
+            grep { length } split / *(?:ADDRESS|\.\.\.) */, $known }
+        map { /^\| (`.*?) \|/ ? $1 =~ /`([^`]+)`/g : () }
+        split /\n/, section($doc, '## Log messages');
+    my $n = 0;
+
+    for my $path (glob "$top/src/{http,store,cache,geo}/*.c") {
+        my $source = slurp($path =~ s{^\Q$top\E/}{}r) =~ s/"\s*\n\s*"//gr;
+
+        while ($source =~ /ngx_(?:conf_)?log_error\([^"]*?"((?:[^"\\]|\\.)*)"/g)
+        {
+            my $message = $1 =~ s/\\"/"/gr;
+
+            # All of it is told elsewhere.
+            next if $message =~ /^(?:consent gate|"%V"|consent \w+ %V): %[sV]$/;
+
+            ++$n;
+            ok((grep { $message =~ /$_/ } @known), $message);
+        }
+    }
+
+    cmp_ok $n, '>', 60, 'there are some';
 };
 
 

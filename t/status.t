@@ -82,6 +82,32 @@ $asked += $_ for values %{ $s->{store_lookups} };
 is $sum, $asked, 'each question has its time';
 
 
+# By the first two columns of the table, in both directions. A row in words of
+# its own tells the members of each node.
+subtest 'all of it is documented' => sub {
+    my ($table) = slurp("$ConsentGate::Test::ROOT/docs/directives.md")
+        =~ /^(\| JSON \| Prometheus,.*?)\n\n/ms;
+    my (%json, %text);
+
+    for (split /\n/, $table) {
+        my ($first, $second) = /^\| (`.*?) \| (.*?) \|/ or next;
+        $json{$_} = 1 for $first =~ /^`nodes`/ ? 'nodes' : $first =~ /`(\w+)`/g;
+        $text{$_} = 1 for $second =~ /`(\w+)(?:\{[^}]*\})?`/g;
+    }
+
+    # What this configuration has not.
+    delete $json{anonymizers};
+    delete $text{$_} for qw(node anonymizers_build_timestamp_seconds);
+
+    my @metrics = $t->get('/metrics')->body
+        =~ /^# TYPE consent_gate_(\w+)/mg;
+
+    is_deeply [sort keys $t->get('/status.json')->json->%*],
+        [sort keys %json], 'JSON';
+    is_deeply [sort @metrics], [sort keys %text], 'Prometheus';
+};
+
+
 subtest 'Prometheus' => sub {
     my $r = $t->get('/metrics');
     like $r->header('Content-Type'), qr{^text/plain; version=0\.0\.4},
