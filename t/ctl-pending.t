@@ -115,6 +115,13 @@ subtest 'one Redis' => sub {
             "$open[0]\n7\n", 'JSON Lines';
         is $ctl->run(qw(pending --format jsonl --column uid),
             \qq({"uid":"$open[0]"}\n))->out, "$open[0]\n", 'of another name';
+        my $mark = "\xef\xbb\xbf";
+        is $ctl->run('pending', \"$mark$open[0]\r\n")->out, "$open[0]\n",
+            'as some save it';
+        is $ctl->run(qw(pending --format csv --column id),
+            \"${mark}id\r\n$open[0]\r\n")->out, "$open[0]\n", 'a table, too';
+        is $ctl->run('pending', \$open[0])->out, "$open[0]\n",
+            'a last line without an end';
         is $ctl->run('pending', \"\n$open[0]\n\n")->out, "$open[0]\n",
             'empty lines are none';
         is $ctl->run('pending', \'')->out, '', 'an empty list';
@@ -132,6 +139,11 @@ subtest 'one Redis' => sub {
             [3, 'line 1 of the list: has no string or number as the id',
                 "{}\n", qw(--format jsonl)],
             [3, 'line 1 of the list: too long', 'x' x 70_000],
+            [3, 'line 2 of the list: the id has a NUL in it', "\na\0b\n"],
+            [3, 'line 1 of the list: the id has a NUL in it', '"a\\u0000b"',
+                qw(--format jsonl)],
+            [2, '--document names none', '', '--document', ''],
+            [2, '--require: "" is not DOCUMENT=VERSION', '', '--require', ''],
             [2, '--format: "xml" is not lines, csv or jsonl', '',
                 qw(--format xml)],
             [2, '--column needs --format csv or jsonl', '', qw(--column x)],
@@ -193,6 +205,16 @@ subtest 'one Redis' => sub {
             ->out, '', 'under the key before';
         is $ctl->run('pending', '--realm', 'other', \"$accepted[0]\n")->out,
             "$accepted[0]\n", 'of another realm';
+
+        my $of = key_of(account => 'string')->{record};
+        $redis->cmd('SET', $of, 'x');
+        my $sum = $ctl->json(qw(pending --summary), \"string\n")->data;
+        is_deeply [@$sum{qw(pending absent unreadable)}], [1, 0, 1],
+            'that is none';
+        like $ctl->run(qw(pending --summary), \"string\n")->out,
+            qr/^1 of them have a record that cannot be read$/m, 'as text';
+        is $ctl->run(qw(pending --quiet), \"string\n")->err, '', 'quietly';
+        $redis->cmd('DEL', $of);
 
         $redis->cmd(qw(SET gc:s:{000}string x));
         is $ctl->run(qw(pending --scan))->code, 0, 'a string is no record';

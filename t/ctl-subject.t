@@ -92,6 +92,9 @@ subtest 'nobody' => sub {
         'and not erased';
     is $ctl->run(qw(subject residence --country NO --subject anna))->code, 6,
         'nor changed';
+    $run = $ctl->run(qw(subject export --subject anna));
+    is $run->code, 6, 'nor given away';
+    is $run->out, '', 'not a part of it';
     $redis->cmd('HSET', $of->{record}, 'k', $of->{check});
 };
 
@@ -195,6 +198,37 @@ subtest 'erase' => sub {
         'a form from before brings nothing back';
     is $ctl->json('verify')->code, 0, 'the events are in their places';
 
+    subtest 'what is left' => sub {
+        my $run = $ctl->json(qw(subject show --subject anna));
+        is $run->data->{erased}, JSON::PP::true, 'is told';
+        like $ctl->run(qw(subject show --subject anna))->out,
+            qr/^the record was erased: /m, 'as text';
+        is $ctl->run(qw(subject residence --country NO --subject anna))->code,
+            5, 'takes no residence';
+        my $again = $ctl->run(qw(subject erase --yes --subject anna));
+        is $again->code, 0, 'may be erased again';
+        like $again->out, qr/^it was erased before: nothing is changed$/m,
+            'which changes nothing';
+        like $again->out, qr/^kept as proof: 4 events,/m, 'and tells the rest';
+    };
+
+    subtest 'when that has gone, too' => sub {
+        my $was = $redis->cmd('DUMP', $of->{record});
+        $redis->cmd('DEL', $of->{record});
+
+        for (['--subject', 'anna'], ['--pseudonym', $of->{name}]) {
+            my $copy = $ctl->run(qw(subject export), @$_)->data;
+            is $copy->{record}, undef, "@$_: there is no record";
+            is scalar @{ $copy->{events} }, 4, 'but what is kept as proof';
+            is $copy->{complete}, JSON::PP::true, 'all of it';
+            is $copy->{subject}{kind}, 'account', 'whose it is';
+        }
+
+        is $ctl->run(qw(subject erase --yes --subject anna))->code, 5,
+            'there is nothing to erase';
+        $redis->cmd('RESTORE', $of->{record}, 7000, $was);
+    };
+
     answer($anna);
     is reason($anna), 'accepted', 'she may accept again';
     is $ctl->json('verify')->code, 0, 'and all is in order';
@@ -220,6 +254,19 @@ subtest 'a rotated subject key' => sub {
     is_deeply $redis->hash($of->{record}), {}, 'away from there';
     is $ctl->json('verify', @keys)->code, 0,
         'its event before is found in the other bucket';
+    is $ctl->json(qw(verify --subject anna), @keys)->data->{buckets}, 2,
+        'both are looked at for her';
+
+    # as by a write that did not come as far as to take the old one away
+    $redis->cmd('HSET', $of->{record}, k => $of->{check}, rev => 1,
+        'd.terms' => 1);
+    is $ctl->json(qw(subject erase --yes --subject anna), @keys)
+        ->data->{result}, 'written', 'erased';
+    is_deeply $redis->hash($of->{record}), {},
+        'nothing is left that would count again';
+    is $ctl->run(qw(subject residence --subject anna --clear), @keys)->code,
+        5, 'indeed';
+    $redis->cmd('HSET', $new->{record}, 'd.terms', 1);
 };
 
 

@@ -74,6 +74,8 @@ subtest 'the command line' => sub {
         'no option "--dance" before a command', 'an option in front';
     fails $ctl->run(qw(policy list --realm)), 2, '--realm needs a value',
         'an option without its value';
+    fails $ctl->run(qw(subject erase --subject a --subject b)), 2,
+        '--subject is given twice', 'an option twice';
     fails $ctl->run(qw(policy list a b)), 2, 'one document at most',
         'too many arguments';
 
@@ -91,6 +93,11 @@ subtest 'settings' => sub {
         ['timeout soon', 'timeout: "soon" is not a time'],
         ['timeout 0', 'timeout: "0" is not a time'],
         ['topology ring', 'topology: "ring" is not .*'],
+        ['topology sentinel', 'topology: "sentinel" is not .*'],
+        ["prefix a\x07", 'prefix: "a " is not .*'],
+        ["prefix \xff:", 'prefix: "\xff:" is not .*'],
+        ['username x', 'username needs password_file'],
+        ["realm a\0b", '".*" has a NUL in it'],
         ['dance', '".*", line 3: no setting "dance"'],
         ['realm', '".*", line 3: "realm" has no value'],
         ["realm a\nrealm b", '".*", line 4: "realm" is given twice'],
@@ -111,11 +118,18 @@ subtest 'settings' => sub {
     $redis->cmd(qw(SELECT 0));
 
     my $other = ConsentGate::Ctl->new($t, config => 'other.conf',
-        lines => ['database 3; # as copied from nginx', 'prefix other:']);
+        lines => ['database 3; # as copied from nginx', "prefix 'other:';",
+        'realm a#b', '#prefix gc:', 'timeout 1M;# long']);
     is $other->json(qw(policy list))->data->{documents}[0]{version}, 7,
         'database and prefix from the file';
     is $other->run(qw(policy list --prefix gc:))->code, 5,
         'an option counts before the file';
+
+    my $empty = $other->shell('CONSENTCTL_PREFIX= CONSENTCTL_REALM= '
+        . 'exec "$0" "$@"');
+    is $empty->json(qw(policy list))->code, 0, 'an empty variable is none';
+    my $set = $other->shell('CONSENTCTL_PREFIX=gc: exec "$0" "$@"');
+    is $set->json(qw(policy list))->code, 5, 'another one counts';
 };
 
 

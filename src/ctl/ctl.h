@@ -149,13 +149,18 @@ const char *ctl_option(ctl_t *ctl, const char *name);
 /* A number of at most `max`; *n is left alone when it is not given. */
 ctl_exit_e ctl_option_uint(ctl_t *ctl, const char *name, uint64_t max,
     uint64_t *n);
-/* "90", "90s", "15m", "1h", "180d", "6y" in seconds. */
+
+/* ctl_time.c */
+
+/* "90", "90s", "15m", "1h", "180d", "13M", "6y" in seconds. */
 bool ctl_time_span(const char *text, int64_t *seconds);
 /*
- * A moment in seconds since 1970: a number, "2026-01-01" (midnight UTC) or
- * "2026-01-01T12:00:00Z".
+ * A moment in seconds since 1970: a number of ten digits or more, "2026-01-01"
+ * (midnight UTC) or "2026-01-01T12:00:00Z".
  */
 bool ctl_time_point(const char *text, int64_t *seconds);
+/* "2026-01-01T00:00:00Z"; `text` holds 32 bytes. Returns `text`. */
+char *ctl_time_text(int64_t seconds, char *text);
 
 
 /* ctl_help.c */
@@ -182,7 +187,10 @@ bool ctl_setting_on(ctl_t *ctl, ctl_setting_e setting);
 
 /* ctl_out.c */
 
-/* Prints one line on standard output, unless it is JSON that is asked for. */
+/*
+ * Prints one line on standard output, unless it is JSON that is asked for. What
+ * a terminal could take for a command becomes spaces.
+ */
 void ctl_say(ctl_t *ctl, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 /* A line of progress or advice on standard error, unless --quiet. */
@@ -206,11 +214,14 @@ ctl_exit_e ctl_fail(ctl_t *ctl, ctl_exit_e code, const char *fmt, ...)
  * case. A NULL is a failure of memory.
  */
 ctl_exit_e ctl_put(ctl_t *ctl, json_t *value);
-/* One line of JSON, whatever is asked for: JSON Lines. Released as well. */
-ctl_exit_e ctl_put_line(FILE *out, json_t *value);
+/*
+ * One line of JSON on standard output, whatever is asked for: JSON Lines. It is
+ * released as well. Not to be able to write is reported.
+ */
+ctl_exit_e ctl_put_line(ctl_t *ctl, json_t *value);
+/* Reports it if standard output takes no more: who writes much looks at it. */
+ctl_exit_e ctl_out_check(ctl_t *ctl);
 const char *ctl_exit_name(ctl_exit_e code);
-/* "2026-01-01T00:00:00Z"; `text` holds 32 bytes. Returns `text`. */
-char *ctl_time_text(int64_t seconds, char *text);
 /* Asks at the terminal, unless --yes is given. */
 ctl_exit_e ctl_confirm(ctl_t *ctl, const char *question);
 /* A string as JSON; what is not UTF-8 becomes U+FFFD. */
@@ -327,6 +338,8 @@ size_t ctl_key_policies(ctl_t *ctl, uint8_t *key);
 size_t ctl_key_bucket(ctl_t *ctl, unsigned bucket, uint8_t *key);
 /* PREFIX "s:{0a3}" and the pseudonym */
 size_t ctl_key_record(ctl_t *ctl, const cg_pseudonym_t *p, uint8_t *key);
+/* The pseudonym at the end of the key of a record; false: it is no such key. */
+bool ctl_key_pseudonym(cg_str_t key, cg_str_t *name);
 
 
 #endif /* CTL_H */

@@ -16,10 +16,14 @@
 static ctl_exit_e ctl_conf_file(ctl_t *ctl);
 static ctl_exit_e ctl_conf_line(ctl_t *ctl, const char *path, unsigned number,
     char *line, bool taken[CTL_SETTINGS]);
+static char *ctl_conf_trim(char *line);
+static char *ctl_conf_unquote(char *value);
 static ctl_exit_e ctl_conf_take(ctl_t *ctl, ctl_setting_e setting,
     const char *value);
 static const char *ctl_conf_environment(ctl_setting_e setting);
 static ctl_exit_e ctl_conf_check(ctl_t *ctl);
+static ctl_exit_e ctl_conf_check_redis(ctl_t *ctl);
+static ctl_exit_e ctl_conf_check_names(ctl_t *ctl);
 
 
 const ctl_setting_t  ctl_settings[CTL_SETTINGS] = {
@@ -98,7 +102,9 @@ ctl_conf_load(ctl_t *ctl)
     for (i = 0; i < CTL_SETTINGS; i++) {
         value = ctl_conf_environment(i);
 
-        if (value != NULL && ctl->setting[i] == NULL) {
+        /* an empty one is none */
+
+        if (value != NULL && *value != '\0' && ctl->setting[i] == NULL) {
             rc = ctl_conf_take(ctl, i, value);
             if (rc != CTL_OK) {
                 return rc;
@@ -183,6 +189,11 @@ ctl_conf_file(ctl_t *ctl)
     memset(taken, 0, sizeof(taken));
     number = 0;
 
+    if (strlen(text) != len) {
+        free(text);
+        return ctl_fail(ctl, CTL_USAGE, "\"%s\" has a NUL in it", path);
+    }
+
     for (line = text; rc == CTL_OK && line != NULL; line = next) {
         next = strchr(line, '\n');
 
@@ -208,19 +219,12 @@ static ctl_exit_e
 ctl_conf_line(ctl_t *ctl, const char *path, unsigned number, char *line,
     bool taken[CTL_SETTINGS])
 {
-    int     i;
-    char   *value;
-    size_t  len;
+    int    i;
+    char  *value;
 
-    line[strcspn(line, "#\r")] = '\0';
-    line += strspn(line, " \t");
-    len = strlen(line);
+    line = ctl_conf_trim(line);
 
-    while (len > 0 && strchr(" \t;", line[len - 1]) != NULL) {
-        line[--len] = '\0';
-    }
-
-    if (len == 0) {
+    if (*line == '\0') {
         return CTL_OK;
     }
 
@@ -228,7 +232,7 @@ ctl_conf_line(ctl_t *ctl, const char *path, unsigned number, char *line,
 
     if (*value != '\0') {
         *value++ = '\0';
-        value += strspn(value, " \t");
+        value = ctl_conf_unquote(value + strspn(value, " \t"));
     }
 
     for (i = 0; i < CTL_SETTINGS; i++) {
@@ -259,6 +263,57 @@ ctl_conf_line(ctl_t *ctl, const char *path, unsigned number, char *line,
     taken[i] = true;
 
     return ctl_conf_take(ctl, i, value);
+}
+
+
+/*
+ * Without spaces around it, what ends it, and a comment, which begins where a
+ * word could.
+ */
+
+static char *
+ctl_conf_trim(char *line)
+{
+    char    *p;
+    size_t   len;
+
+    line[strcspn(line, "\r")] = '\0';
+
+    for (p = strchr(line, '#'); p != NULL; p = strchr(p + 1, '#')) {
+        if (p == line || strchr(" \t;", p[-1]) != NULL) {
+            *p = '\0';
+            break;
+        }
+    }
+
+    line += strspn(line, " \t");
+    len = strlen(line);
+
+    while (len > 0 && strchr(" \t;", line[len - 1]) != NULL) {
+        line[--len] = '\0';
+    }
+
+    return line;
+}
+
+
+/* Quotes around all of it, as nginx allows them. */
+
+static char *
+ctl_conf_unquote(char *value)
+{
+    size_t  len;
+
+    len = strlen(value);
+
+    if (len >= 2 && (value[0] == '"' || value[0] == '\'')
+        && value[len - 1] == value[0])
+    {
+        value[len - 1] = '\0';
+        value++;
+    }
+
+    return value;
 }
 
 
@@ -305,36 +360,50 @@ ctl_conf_environment(ctl_setting_e setting)
 static ctl_exit_e
 ctl_conf_check(ctl_t *ctl)
 {
-    size_t       i;
-    int64_t      seconds;
-    uint64_t     n;
-    const char  *value;
+    size_t      i;
+    int64_t     seconds;
+    ctl_exit_e  rc;
 
     static const ctl_setting_e  spans[] = {
         CTL_TIMEOUT, CTL_RETENTION, CTL_PROOF
     };
 
-    for (i = 0; i < sizeof(spans) / sizeof(spans[0]); i++) {
-        value = ctl->setting[spans[i]];
+    /* a name without a password */
 
-        if (!ctl_time_span(value, &seconds) || seconds == 0) {
+    static const ctl_setting_e  users[][2] = {
+        { CTL_USERNAME, CTL_PASSWORD_FILE },
+        { CTL_SENTINEL_USERNAME, CTL_SENTINEL_PASSWORD_FILE }
+    };
+
+    for (i = 0; i < sizeof(spans) / sizeof(spans[0]); i++) {
+        if (!ctl_time_span(ctl->setting[spans[i]], &seconds) || seconds == 0) {
             return ctl_fail(ctl, CTL_USAGE, "%s: \"%s\" is not a time",
-                            ctl_settings[spans[i]].name, value);
+                            ctl_settings[spans[i]].name,
+                            ctl->setting[spans[i]]);
         }
     }
 
-    if (ctl->setting[CTL_USERNAME] != NULL
-        && ctl->setting[CTL_PASSWORD_FILE] == NULL)
-    {
-        return ctl_fail(ctl, CTL_USAGE, "username needs password_file");
+    for (i = 0; i < sizeof(users) / sizeof(users[0]); i++) {
+        if (ctl->setting[users[i][0]] != NULL
+            && ctl->setting[users[i][1]] == NULL)
+        {
+            return ctl_fail(ctl, CTL_USAGE, "%s needs %s",
+                            ctl_settings[users[i][0]].name,
+                            ctl_settings[users[i][1]].name);
+        }
     }
 
-    if (ctl->setting[CTL_SENTINEL_USERNAME] != NULL
-        && ctl->setting[CTL_SENTINEL_PASSWORD_FILE] == NULL)
-    {
-        return ctl_fail(ctl, CTL_USAGE, "sentinel_username needs "
-                        "sentinel_password_file");
-    }
+    rc = ctl_conf_check_redis(ctl);
+
+    return rc == CTL_OK ? ctl_conf_check_names(ctl) : rc;
+}
+
+
+static ctl_exit_e
+ctl_conf_check_redis(ctl_t *ctl)
+{
+    uint64_t     n;
+    const char  *value;
 
     value = ctl->setting[CTL_TLS];
 
@@ -352,13 +421,34 @@ ctl_conf_check(ctl_t *ctl)
                         value);
     }
 
+    value = ctl->setting[CTL_TOPOLOGY];
+
+    if (strcmp(value, "single") != 0 && strcmp(value, "cluster") != 0
+        && (strncmp(value, "sentinel ", 9) != 0
+            || value[9 + strspn(value + 9, " \t")] == '\0'))
+    {
+        return ctl_fail(ctl, CTL_USAGE, "topology: \"%s\" is not \"single\", "
+                        "\"cluster\" or \"sentinel MASTER\"", value);
+    }
+
+    return CTL_OK;
+}
+
+
+static ctl_exit_e
+ctl_conf_check_names(ctl_t *ctl)
+{
+    const char  *value;
+
     value = ctl->setting[CTL_PREFIX];
 
     if (value[0] == '\0' || strlen(value) > CG_MAX_PREFIX
-        || strpbrk(value, "{} ") != NULL)
+        || strpbrk(value, "{} ") != NULL
+        || !cg_utf8_printable((cg_str_t) { strlen(value),
+                                           (const uint8_t *) value }))
     {
-        return ctl_fail(ctl, CTL_USAGE, "prefix: \"%s\" is not 1 to %d "
-                        "characters without {, } and spaces", value,
+        return ctl_fail(ctl, CTL_USAGE, "prefix: \"%s\" is not 1 to %d bytes "
+                        "of printable UTF-8 without {, } and spaces", value,
                         CG_MAX_PREFIX);
     }
 

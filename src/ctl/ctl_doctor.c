@@ -346,6 +346,7 @@ ctl_doctor_disk(ctl_t *ctl, ctl_doctor_t *d, const char *node,
 static ctl_exit_e
 ctl_doctor_clock(ctl_t *ctl, ctl_doctor_t *d, ctl_node_t *node)
 {
+    uint64_t     seconds;
     long long    skew;
     redisReply  *reply;
 
@@ -355,8 +356,11 @@ ctl_doctor_clock(ctl_t *ctl, ctl_doctor_t *d, ctl_node_t *node)
         return ctl->failed;
     }
 
-    if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 2) {
-        skew = atoll(reply->element[0]->str) - (long long) time(NULL);
+    if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 2
+        && cg_parse_uint(ctl_reply_str(reply->element[0]), INT32_MAX * 4096ull,
+                         &seconds))
+    {
+        skew = (long long) seconds - (long long) time(NULL);
 
         ctl_doctor_add(ctl, d, llabs(skew) > CTL_MAX_SKEW ? CTL_CHECK_WARN
                                                           : CTL_CHECK_OK,

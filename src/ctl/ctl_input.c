@@ -52,7 +52,9 @@ ctl_input_open(ctl_t *ctl, ctl_input_t *in, FILE *file)
     }
 
     in->buf = malloc(CTL_MAX_LINE);
-    if (in->buf == NULL) {
+    in->line = malloc(CTL_MAX_LINE);
+
+    if (in->buf == NULL || in->line == NULL) {
         return ctl_fail(ctl, CTL_FAILED, "out of memory");
     }
 
@@ -91,6 +93,10 @@ ctl_input_next(ctl_t *ctl, ctl_input_t *in, cg_str_t *id)
 
     if (rc == 1 && id->len == 0) {
         return ctl_input_fail(ctl, in, "the id is empty");
+    }
+
+    if (rc == 1 && memchr(id->data, '\0', id->len) != NULL) {
+        return ctl_input_fail(ctl, in, "the id has a NUL in it");
     }
 
     return rc;
@@ -139,32 +145,53 @@ ctl_input_header(ctl_t *ctl, ctl_input_t *in)
 }
 
 
-/* A line without its end. Returns 1, 0 at the end, -1. */
+/*
+ * A line without its end, which a mark of the byte order may begin: tables are
+ * saved so. Returns 1, 0 at the end, -1.
+ */
 
 static int
 ctl_input_line(ctl_t *ctl, ctl_input_t *in, cg_str_t *line)
 {
-    ssize_t  n;
+    int     c;
+    size_t  n;
 
-    n = getline(&in->line, &in->size, in->file);
+    static const uint8_t  mark[] = { 0xef, 0xbb, 0xbf };
 
-    if (n == -1) {
-        return ferror(in->file) ? ctl_input_fail(ctl, in, "cannot be read")
-                                : 0;
+    n = 0;
+
+    while ((c = getc_unlocked(in->file)) != EOF && c != '\n') {
+
+        if (n == CTL_MAX_LINE) {
+            in->number++;
+            return ctl_input_fail(ctl, in, "too long");
+        }
+
+        in->line[n++] = (uint8_t) c;
     }
 
-    in->number++;
+    in->number += c != EOF || n > 0;
 
-    while (n > 0 && (in->line[n - 1] == '\n' || in->line[n - 1] == '\r')) {
-        n--;
+    if (ferror(in->file)) {
+        return ctl_input_fail(ctl, in, "cannot be read");
     }
 
-    if (n >= CTL_MAX_LINE) {
-        return ctl_input_fail(ctl, in, "too long");
+    if (c == EOF && n == 0) {
+        return 0;
     }
 
-    line->len = (size_t) n;
-    line->data = (const uint8_t *) in->line;
+    *line = (cg_str_t) { n, in->line };
+
+    if (in->number == 1 && n >= sizeof(mark)
+        && memcmp(in->line, mark, sizeof(mark)) == 0)
+    {
+        line->data += sizeof(mark);
+        line->len -= sizeof(mark);
+    }
+
+    while (line->len > 0 && line->data[line->len - 1] == '\r') {
+        line->len--;
+    }
 
     return 1;
 }
@@ -202,8 +229,8 @@ ctl_input_json(ctl_t *ctl, ctl_input_t *in, cg_str_t line, cg_str_t *id)
     json_t       *value, *member;
     json_error_t  error;
 
-    value = json_loadb((const char *) line.data, line.len, JSON_DECODE_ANY,
-                       &error);
+    value = json_loadb((const char *) line.data, line.len,
+                       JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
     if (value == NULL) {
         return ctl_input_fail(ctl, in, "not JSON");
     }
@@ -212,9 +239,11 @@ ctl_input_json(ctl_t *ctl, ctl_input_t *in, cg_str_t line, cg_str_t *id)
              ? json_object_get(value, in->column ? in->column : "subject")
              : value;
 
+    /* what a line holds is no longer than the line */
+
     if (json_is_string(member)) {
-        n = snprintf((char *) in->buf, CTL_MAX_LINE, "%s",
-                     json_string_value(member));
+        n = (int) json_string_length(member);
+        memcpy(in->buf, json_string_value(member), (size_t) n);
 
     } else if (json_is_integer(member)) {
         n = snprintf((char *) in->buf, CTL_MAX_LINE, "%" JSON_INTEGER_FORMAT,

@@ -268,11 +268,9 @@ ctl_link_flush(ctl_t *ctl, ctl_links_t *links)
 
     links->n = 0;
 
-    if (rc == CTL_OK && fflush(stdout) != 0) {
-        return ctl_fail(ctl, CTL_FILE, "cannot write");
-    }
+    fflush(stdout);
 
-    return rc;
+    return rc == CTL_OK ? ctl_out_check(ctl) : rc;
 }
 
 
@@ -353,8 +351,7 @@ ctl_link_put(ctl_t *ctl, ctl_links_t *links, const char *id, const char *link)
                                                     (const uint8_t *) id }),
                           "link", link, "expires", expires);
 
-        return ctl_put_line(stdout, value) == CTL_OK
-               ? CTL_OK : ctl_fail(ctl, CTL_FILE, "cannot write");
+        return ctl_put_line(ctl, value);
     }
 
     ctl_link_csv(id);

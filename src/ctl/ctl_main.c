@@ -33,7 +33,9 @@ main(int argc, char **argv)
 
     rc = ctl_run(&ctl, argc - 1, argv + 1);
 
-    if ((fflush(stdout) != 0 || ferror(stdout)) && rc <= CTL_FOUND) {
+    /* some file systems tell of a full disk as late as this */
+
+    if ((ferror(stdout) | fclose(stdout)) != 0 && rc <= CTL_FOUND) {
         rc = ctl_fail(&ctl, CTL_FILE, "cannot write to standard output");
     }
 

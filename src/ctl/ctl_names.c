@@ -59,3 +59,19 @@ ctl_key_record(ctl_t *ctl, const cg_pseudonym_t *p, uint8_t *key)
                                           (const uint8_t *) prefix }, 's',
                           key);
 }
+
+
+bool
+ctl_key_pseudonym(cg_str_t key, cg_str_t *name)
+{
+    uint8_t  id[CG_SUBJECT_ID_LEN];
+
+    if (key.len < CG_PSEUDONYM_LEN) {
+        return false;
+    }
+
+    name->len = CG_PSEUDONYM_LEN;
+    name->data = key.data + key.len - CG_PSEUDONYM_LEN;
+
+    return cg_base64url_decode(*name, id) == CG_SUBJECT_ID_LEN;
+}

@@ -4,12 +4,13 @@
  */
 
 #include <stdlib.h>
-#include <time.h>
 
 #include "ctl.h"
 
 
 static ctl_exit_e ctl_options_one(ctl_t *ctl, int argc, char **argv, int *i);
+static ctl_exit_e ctl_options_command(ctl_t *ctl, int argc, char **argv,
+    int *i, const char *name, const char *inlined);
 static ctl_exit_e ctl_options_value(ctl_t *ctl, int argc, char **argv, int *i,
     const char *name, const char *inlined, const char **value);
 static int ctl_options_setting(const char *name);
@@ -99,73 +100,6 @@ ctl_option_uint(ctl_t *ctl, const char *name, uint64_t max, uint64_t *n)
 }
 
 
-bool
-ctl_time_span(const char *text, int64_t *seconds)
-{
-    char                *end;
-    size_t               i;
-    unsigned long long   n;
-
-    static const struct {
-        const char  *unit;
-        int64_t      seconds;
-    } units[] = {
-        { "", 1 }, { "s", 1 }, { "m", 60 }, { "h", 3600 }, { "d", 86400 },
-        { "w", 7 * 86400 }, { "y", 365 * 86400 }
-    };
-
-    if (text[0] < '0' || text[0] > '9') {
-        return false;
-    }
-
-    n = strtoull(text, &end, 10);
-
-    for (i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-        if (strcmp(end, units[i].unit) == 0
-            && n <= (unsigned long long) (INT32_MAX / units[i].seconds))
-        {
-            *seconds = (int64_t) n * units[i].seconds;
-            return true;
-        }
-    }
-
-    return false;
-}
-
-
-bool
-ctl_time_point(const char *text, int64_t *seconds)
-{
-    size_t       i;
-    uint64_t     n;
-    struct tm    tm;
-    const char  *end;
-
-    static const char *const  formats[] = {
-        "%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%MZ"
-    };
-
-    if (cg_parse_uint((cg_str_t) { strlen(text), (const uint8_t *) text },
-                      253402300799, &n))
-    {
-        *seconds = (int64_t) n;
-        return true;
-    }
-
-    for (i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
-        memset(&tm, 0, sizeof(tm));
-        end = strptime(text, formats[i], &tm);
-
-        if (end != NULL && *end == '\0') {
-            *seconds = (int64_t) timegm(&tm);
-            return *seconds >= 0;
-        }
-    }
-
-    return false;
-}
-
-
 static ctl_exit_e
 ctl_options_one(ctl_t *ctl, int argc, char **argv, int *i)
 {
@@ -200,23 +134,36 @@ ctl_options_one(ctl_t *ctl, int argc, char **argv, int *i)
 
     n = ctl_options_setting(name);
 
-    if (n != -1 || strcmp(name, "config") == 0) {
-        rc = ctl_options_value(ctl, argc, argv, i, name, inlined, &value);
-        if (rc != CTL_OK) {
-            return rc;
-        }
-
-        if (n == -1) {
-            ctl->conf = value;
-            return CTL_OK;
-        }
-
-        free(ctl->setting[n]);
-        ctl->setting[n] = strdup(value);
-
-        return ctl->setting[n] != NULL
-               ? CTL_OK : ctl_fail(ctl, CTL_FAILED, "out of memory");
+    if (n == -1 && strcmp(name, "config") != 0) {
+        return ctl_options_command(ctl, argc, argv, i, name, inlined);
     }
+
+    rc = ctl_options_value(ctl, argc, argv, i, name, inlined, &value);
+
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    if (n == -1) {
+        ctl->conf = value;
+        return CTL_OK;
+    }
+
+    free(ctl->setting[n]);
+    ctl->setting[n] = strdup(value);
+
+    return ctl->setting[n] != NULL
+           ? CTL_OK : ctl_fail(ctl, CTL_FAILED, "out of memory");
+}
+
+
+/* An option of the command's own. */
+
+static ctl_exit_e
+ctl_options_command(ctl_t *ctl, int argc, char **argv, int *i,
+    const char *name, const char *inlined)
+{
+    int  n;
 
     n = ctl_options_own(ctl, name);
 
@@ -224,6 +171,12 @@ ctl_options_one(ctl_t *ctl, int argc, char **argv, int *i)
         return ctl_fail(ctl, CTL_USAGE, "no option \"--%s\"%s%s", name,
                         ctl->command ? " for consentctl " : " before a command",
                         ctl->command ? ctl->command->name : "");
+    }
+
+    /* of two subjects one would be erased, and the other not */
+
+    if (ctl->given[n] != NULL) {
+        return ctl_fail(ctl, CTL_USAGE, "--%s is given twice", name);
     }
 
     if (ctl->command->options[n].value != NULL) {

@@ -3,7 +3,6 @@
  * SPDX-License-Identifier: BSD-2-Clause
  */
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -14,7 +13,10 @@
 #define CTL_MAX_MESSAGE  1024     /* bytes */
 
 
+static void ctl_line(FILE *out, const char *fmt, va_list args);
+static size_t ctl_printable(char *text, size_t len);
 static void ctl_hold(ctl_held_t *held, const char *message);
+static bool ctl_json_line(FILE *out, json_t *value);
 
 
 static const char *const  ctl_exit_names[CTL_EXITS] = {
@@ -39,9 +41,8 @@ ctl_say(ctl_t *ctl, const char *fmt, ...)
     }
 
     va_start(args, fmt);
-    vprintf(fmt, args);
+    ctl_line(stdout, fmt, args);
     va_end(args);
-    putchar('\n');
 }
 
 
@@ -55,9 +56,56 @@ ctl_note(ctl_t *ctl, const char *fmt, ...)
     }
 
     va_start(args, fmt);
-    vfprintf(stderr, fmt, args);
+    ctl_line(stderr, fmt, args);
     va_end(args);
-    fputc('\n', stderr);
+}
+
+
+/* One line, whatever is in it. */
+
+static void
+ctl_line(FILE *out, const char *fmt, va_list args)
+{
+    int    n;
+    char  *text;
+
+    n = vasprintf(&text, fmt, args);
+
+    if (n == -1) {
+        return;
+    }
+
+    text[ctl_printable(text, (size_t) n)] = '\n';
+    fwrite(text, 1, (size_t) n + 1, out);
+    free(text);
+}
+
+
+/*
+ * What others have said (Redis, a file) stays on its line, and no byte of it
+ * reaches a terminal as a command: what is below U+0020, and U+007F to U+009F.
+ * Returns `len`, the place of the NUL.
+ */
+
+static size_t
+ctl_printable(char *text, size_t len)
+{
+    size_t    i;
+    uint8_t  *p;
+
+    p = (uint8_t *) text;
+
+    for (i = 0; i < len; i++) {
+
+        if (p[i] < 0x20 || p[i] == 0x7f) {
+            p[i] = ' ';
+
+        } else if (p[i] == 0xc2 && (p[i + 1] & 0xe0) == 0x80) {
+            p[i] = p[i + 1] = ' ';
+        }
+    }
+
+    return len;
 }
 
 
@@ -84,11 +132,6 @@ ctl_progress(ctl_t *ctl, const char *what, uint64_t done, uint64_t total)
 }
 
 
-/*
- * What others have said (Redis, a file) may be in the message: it stays one
- * line, and no byte of it reaches a terminal as a command.
- */
-
 ctl_exit_e
 ctl_fail(ctl_t *ctl, ctl_exit_e code, const char *fmt, ...)
 {
@@ -102,11 +145,7 @@ ctl_fail(ctl_t *ctl, ctl_exit_e code, const char *fmt, ...)
 
     ctl->failed = code;
 
-    for (char *p = message; *p != '\0'; p++) {
-        if (iscntrl((unsigned char) *p)) {
-            *p = ' ';
-        }
-    }
+    ctl_printable(message, strlen(message));
 
     if (ctl->held != NULL) {
         ctl_hold(ctl->held, message);
@@ -122,7 +161,10 @@ ctl_fail(ctl_t *ctl, ctl_exit_e code, const char *fmt, ...)
                       "code", ctl_exit_name(code), "exit", (int) code,
                       "message", ctl_json_str((cg_str_t) {
                           strlen(message), (const uint8_t *) message }));
-    ctl_put_line(stderr, error);
+
+    if (error != NULL) {
+        ctl_json_line(stderr, error);
+    }
 
     return code;
 }
@@ -143,6 +185,8 @@ ctl_hold(ctl_held_t *held, const char *message)
 }
 
 
+/* That it could not be written is told at the end, as of all output. */
+
 ctl_exit_e
 ctl_put(ctl_t *ctl, json_t *value)
 {
@@ -161,42 +205,44 @@ ctl_put(ctl_t *ctl, json_t *value)
 
     json_decref(value);
 
-    return rc == 0 ? CTL_OK : ctl_fail(ctl, CTL_FILE, "cannot write");
+    return rc == 0 || ferror(stdout)
+           ? CTL_OK : ctl_fail(ctl, CTL_FAILED, "out of memory");
 }
 
 
 ctl_exit_e
-ctl_put_line(FILE *out, json_t *value)
+ctl_put_line(ctl_t *ctl, json_t *value)
 {
-    int  rc;
-
-    if (value == NULL) {
-        return CTL_FAILED;
+    if (value == NULL || !ctl_json_line(stdout, value)) {
+        return ctl_out_check(ctl) != CTL_OK
+               ? CTL_FILE : ctl_fail(ctl, CTL_FAILED, "out of memory");
     }
 
-    rc = json_dumpf(value, out, JSON_COMPACT);
-    fputc('\n', out);
-    json_decref(value);
-
-    return rc == 0 ? CTL_OK : CTL_FILE;
+    return ctl_out_check(ctl);
 }
 
 
-char *
-ctl_time_text(int64_t seconds, char *text)
+/* Takes `value`. */
+
+static bool
+ctl_json_line(FILE *out, json_t *value)
 {
-    time_t     t;
-    struct tm  tm;
+    bool  ok;
 
-    t = (time_t) seconds;
+    ok = json_dumpf(value, out, JSON_COMPACT) == 0;
+    fputc('\n', out);
+    json_decref(value);
 
-    if (gmtime_r(&t, &tm) == NULL
-        || strftime(text, 32, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-    {
-        strcpy(text, "?");
-    }
+    return ok;
+}
 
-    return text;
+
+ctl_exit_e
+ctl_out_check(ctl_t *ctl)
+{
+    return !ferror(stdout)
+           ? CTL_OK : ctl_fail(ctl, CTL_FILE, "cannot write to standard "
+                               "output");
 }
 
 

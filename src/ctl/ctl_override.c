@@ -187,8 +187,7 @@ ctl_override_put(ctl_t *ctl, const cg_override_t *o, const char *url,
                       cg_out_len(&out), "token", token, "link",
                       url ? link : "", "expires", expires);
 
-    return ctl_put_line(stdout, value) == CTL_OK
-           ? CTL_OK : ctl_fail(ctl, CTL_FILE, "cannot write");
+    return ctl_put_line(ctl, value);
 }
 
 

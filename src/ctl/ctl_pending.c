@@ -98,9 +98,9 @@ ctl_pending_count(ctl_pending_t *p, const redisReply *values,
     cg_record_t  record;
 
     p->subjects++;
-    found = CG_RECORD_ABSENT;
+    found = CG_RECORD_MALFORMED;
 
-    if (values != NULL) {
+    if (values->type == REDIS_REPLY_ARRAY && values->elements == p->nfields) {
         for (i = 0; i < p->nfields; i++) {
             list[i] = ctl_reply_str(values->element[i]);
         }
@@ -147,7 +147,9 @@ ctl_pending_found(const redisReply *values)
         }
     }
 
-    return false;
+    /* or something else is under its key */
+
+    return values->type == REDIS_REPLY_ERROR;
 }
 
 
@@ -176,6 +178,11 @@ ctl_pending_require(ctl_t *ctl, ctl_pending_t *p)
     ctl_exit_e   rc;
 
     words = ctl_option(ctl, "require");
+
+    if (words != NULL && *words == '\0') {
+        return ctl_fail(ctl, CTL_USAGE, "--require: \"\" is not "
+                        "DOCUMENT=VERSION");
+    }
 
     rc = ctl_policies_load(ctl, &p->policies, words != NULL);
 
@@ -245,6 +252,10 @@ ctl_pending_wanted(ctl_t *ctl, ctl_pending_t *p)
     const char  *words;
 
     words = ctl_option(ctl, "document");
+
+    if (words != NULL && *words == '\0') {
+        return ctl_fail(ctl, CTL_USAGE, "--document names none");
+    }
 
     if (words == NULL) {
         p->wanted = (cg_docs_t) ((1u << p->policies.n) - 1);
@@ -318,13 +329,10 @@ ctl_pending_each(ctl_t *ctl, cg_str_t key, const redisReply *values,
     ctl_progress(ctl, "subjects", p->subjects, 0);
 
     if (missing == 0 || ctl_option(ctl, "pseudonyms") == NULL
-        || key.len < CG_PSEUDONYM_LEN)
+        || !ctl_key_pseudonym(key, &name))
     {
         return CTL_OK;
     }
-
-    name = (cg_str_t) { CG_PSEUDONYM_LEN,
-                        key.data + key.len - CG_PSEUDONYM_LEN };
 
     if (!ctl->json) {
         ctl_say(ctl, "%.*s", (int) name.len, name.data);
@@ -334,8 +342,7 @@ ctl_pending_each(ctl_t *ctl, cg_str_t key, const redisReply *values,
     line = json_pack("{s:o, s:o}", "pseudonym", ctl_json_str(name),
                      "missing", ctl_pending_names(p, missing));
 
-    return ctl_put_line(stdout, line) == CTL_OK
-           ? CTL_OK : ctl_fail(ctl, CTL_FILE, "cannot write");
+    return ctl_put_line(ctl, line);
 }
 
 
@@ -352,12 +359,17 @@ ctl_pending_sum(ctl_t *ctl, const ctl_pending_t *p)
             && (ctl_option(ctl, "scan") == NULL
                 || ctl_option(ctl, "pseudonyms") != NULL);
 
-    if (lines || !ctl->json) {
-        fprintf(lines ? stderr : stdout, "%llu of %llu subjects have not "
-                "accepted what is in force; %llu of them have no record\n",
-                (unsigned long long) p->pending,
-                (unsigned long long) p->subjects,
-                (unsigned long long) p->absent);
+    (lines ? ctl_note : ctl_say)(ctl, "%llu of %llu subjects have not "
+                                 "accepted what is in force; %llu of them "
+                                 "have no record",
+                                 (unsigned long long) p->pending,
+                                 (unsigned long long) p->subjects,
+                                 (unsigned long long) p->absent);
+
+    if (p->unreadable > 0) {
+        (lines ? ctl_note : ctl_say)(ctl, "%llu of them have a record that "
+                                     "cannot be read",
+                                     (unsigned long long) p->unreadable);
     }
 
     if (lines) {

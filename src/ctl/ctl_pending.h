@@ -31,8 +31,7 @@ typedef struct {
 } ctl_pending_t;
 
 /*
- * Counts a subject by the values of `fields`, which may be NULL: no record.
- * `check` NULL: what is in "k" counts. Returns the documents it has not
+ * Counts a subject by the reply to HMGET of `fields`. `check` NULL: what is in "k" counts. Returns the documents it has not
  * accepted as far as is enforced.
  */
 cg_docs_t ctl_pending_count(ctl_pending_t *p, const redisReply *values,

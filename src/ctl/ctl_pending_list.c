@@ -56,6 +56,7 @@ ctl_pending_list(ctl_t *ctl, ctl_pending_t *p)
 
     l->p = p;
     l->summary = ctl_option(ctl, "summary") != NULL;
+    l->batch.errors = true;
 
     rc = ctl_rate_open(ctl, &l->rate);
 
@@ -177,7 +178,7 @@ ctl_pending_flush(ctl_t *ctl, ctl_pending_list_t *l)
     ctl_pending_clear(l);
     ctl_progress(ctl, "subjects", l->p->subjects, 0);
 
-    return rc;
+    return rc == CTL_OK ? ctl_out_check(ctl) : rc;
 }
 
 
@@ -189,10 +190,8 @@ ctl_pending_one(ctl_t *ctl, ctl_pending_list_t *l, size_t i,
     cg_str_t    id;
     cg_docs_t   missing;
 
-    if (values->type != REDIS_REPLY_ARRAY
-        || values->elements != l->p->nfields)
-    {
-        values = NULL;
+    if (values->type == REDIS_REPLY_ERROR && !ctl_reply_wrong_type(values)) {
+        return ctl_fail(ctl, CTL_REDIS, "Redis refuses: %s", values->str);
     }
 
     missing = ctl_pending_count(l->p, values, check);
@@ -214,8 +213,7 @@ ctl_pending_one(ctl_t *ctl, ctl_pending_list_t *l, size_t i,
                      ctl_pseudonym_json(&l->subjects[i].current),
                      "missing", ctl_pending_names(l->p, missing));
 
-    return ctl_put_line(stdout, line) == CTL_OK
-           ? CTL_OK : ctl_fail(ctl, CTL_FILE, "cannot write");
+    return ctl_put_line(ctl, line);
 }
 
 

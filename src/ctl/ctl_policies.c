@@ -21,8 +21,8 @@ ctl_policies_load(ctl_t *ctl, ctl_policies_t *p, bool empty)
     memset(p, 0, sizeof(ctl_policies_t));
 
     len = ctl_key_policies(ctl, key);
-    reply = ctl_ask(ctl, (cg_str_t) { len, key }, "HGETALL %b", key, len);
-
+    reply = ctl_expect_hash(ctl, ctl_ask(ctl, (cg_str_t) { len, key },
+                                         "HGETALL %b", key, len));
     if (reply == NULL) {
         return ctl->failed;
     }

@@ -30,8 +30,8 @@ ctl_policy_list(ctl_t *ctl, int argc, char **argv)
     }
 
     len = ctl_key_policies(ctl, key);
-    reply = ctl_ask(ctl, (cg_str_t) { len, key }, "HGETALL %b", key, len);
-
+    reply = ctl_expect_hash(ctl, ctl_ask(ctl, (cg_str_t) { len, key },
+                                         "HGETALL %b", key, len));
     if (reply == NULL) {
         return ctl->failed;
     }
@@ -84,7 +84,8 @@ ctl_policy_show(ctl_t *ctl, json_t *list, cg_str_t name, cg_str_t field)
         return CTL_OK;
     }
 
-    ctl_say(ctl, "%.*s\n  malformed: %s", (int) name.len, name.data, err);
+    ctl_say(ctl, "%.*s", (int) name.len, name.data);
+    ctl_say(ctl, "  malformed: %s", err);
     json_array_append_new(list, json_pack("{s:o, s:s}", "name",
                                           ctl_json_str(name), "malformed",
                                           err));

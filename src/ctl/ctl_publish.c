@@ -317,6 +317,7 @@ ctl_publish_write(ctl_t *ctl, ctl_publish_t *p)
     reply = ctl_ask(ctl, (cg_str_t) { len, key }, "EVAL %s 1 %b %s %b %s",
                     script, key, len, p->name,
                     p->was != NULL ? p->was : "", p->was_len, p->field);
+    reply = ctl_expect(ctl, reply, REDIS_REPLY_INTEGER, "EVAL");
 
     if (reply == NULL) {
         return ctl->failed;

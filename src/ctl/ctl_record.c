@@ -18,6 +18,24 @@ static ctl_exit_e ctl_record_facts(ctl_t *ctl, ctl_record_t *record,
 ctl_exit_e
 ctl_record_find(ctl_t *ctl, ctl_record_t *record)
 {
+    ctl_exit_e  rc;
+
+    rc = ctl_record_look(ctl, record);
+
+    if (rc != CTL_OK || record->hash->elements > 0) {
+        return rc;
+    }
+
+    return ctl_option(ctl, "pseudonym") != NULL
+           ? ctl_fail(ctl, CTL_ABSENT, "this subject has no record")
+           : ctl_fail(ctl, CTL_ABSENT, "this subject has no record in realm "
+                      "\"%s\"", ctl_setting(ctl, CTL_REALM));
+}
+
+
+ctl_exit_e
+ctl_record_look(ctl_t *ctl, ctl_record_t *record)
+{
     ctl_who_t    who;
     ctl_exit_e   rc;
 
@@ -35,21 +53,13 @@ ctl_record_find(ctl_t *ctl, ctl_record_t *record)
     if (rc == CTL_OK && record->hash->elements == 0
         && record->subject.has_previous)
     {
-        freeReplyObject(record->hash);
+        ctl_record_free(record);
         record->moves = true;
         rc = ctl_record_read(ctl, record, &record->subject.previous);
     }
 
-    if (rc != CTL_OK) {
+    if (rc != CTL_OK || record->hash->elements == 0) {
         return rc;
-    }
-
-    if (record->hash->elements == 0) {
-        return who.checked
-               ? ctl_fail(ctl, CTL_ABSENT,
-                          "this subject has no record in realm \"%s\"",
-                          ctl_setting(ctl, CTL_REALM))
-               : ctl_fail(ctl, CTL_ABSENT, "this subject has no record");
     }
 
     rc = ctl_record_ttl(ctl, record);
@@ -73,7 +83,7 @@ ctl_record_field(const ctl_record_t *record, const char *name)
 {
     size_t  i;
 
-    for (i = 0; i + 1 < record->hash->elements; i += 2) {
+    for (i = 0; i < record->hash->elements; i += 2) {
         if (strcmp(record->hash->element[i]->str, name) == 0) {
             return ctl_reply_str(record->hash->element[i + 1]);
         }
@@ -83,8 +93,28 @@ ctl_record_field(const ctl_record_t *record, const char *name)
 }
 
 
+bool
+ctl_record_erased(const ctl_record_t *record)
+{
+    size_t       i;
+    const char  *name;
+
+    for (i = 0; i < record->hash->elements; i += 2) {
+        name = record->hash->element[i]->str;
+
+        if (strcmp(name, "k") != 0 && strcmp(name, "rev") != 0
+            && strcmp(name, "ev") != 0)
+        {
+            return false;
+        }
+    }
+
+    return record->hash->elements > 0;
+}
+
+
 ctl_exit_e
-ctl_record_events(ctl_t *ctl, const ctl_record_t *record, ctl_bucket_t *b,
+ctl_record_events(ctl_t *ctl, const cg_pseudonym_t *p, ctl_bucket_t *b,
     const ctl_event_t ***events, size_t *n)
 {
     size_t       i;
@@ -93,7 +123,7 @@ ctl_record_events(ctl_t *ctl, const ctl_record_t *record, ctl_bucket_t *b,
     *events = NULL;
     *n = 0;
 
-    rc = ctl_bucket_load(ctl, b, ctl_bucket_of(record->at->id), ctl_at_start,
+    rc = ctl_bucket_load(ctl, b, ctl_bucket_of(p->id), ctl_at_start,
                          ctl_at_end);
     if (rc != CTL_OK) {
         return rc;
@@ -106,8 +136,7 @@ ctl_record_events(ctl_t *ctl, const ctl_record_t *record, ctl_bucket_t *b,
 
     for (i = 0; i < b->n; i++) {
         if (b->events[i].fault == CTL_FAULT_NONE
-            && memcmp(b->events[i].subject, record->at->id,
-                      CG_SUBJECT_ID_LEN) == 0)
+            && memcmp(b->events[i].subject, p->id, CG_SUBJECT_ID_LEN) == 0)
         {
             (*events)[(*n)++] = &b->events[i];
         }
@@ -135,7 +164,7 @@ ctl_record_kind(ctl_t *ctl, const ctl_record_t *record, uint8_t *kind)
         return CTL_OK;
     }
 
-    rc = ctl_record_events(ctl, record, &b, &events, &n);
+    rc = ctl_record_events(ctl, record->at, &b, &events, &n);
 
     if (rc == CTL_OK && n > 0) {
         body = json_loadb((const char *) events[n - 1]->body.data,
@@ -169,8 +198,8 @@ ctl_record_read(ctl_t *ctl, ctl_record_t *record, cg_pseudonym_t *at)
 
     record->at = at;
     len = ctl_key_record(ctl, at, key);
-    record->hash = ctl_ask(ctl, (cg_str_t) { len, key }, "HGETALL %b", key,
-                           len);
+    record->hash = ctl_expect_hash(ctl, ctl_ask(ctl, (cg_str_t) { len, key },
+                                                "HGETALL %b", key, len));
 
     return record->hash != NULL ? CTL_OK : ctl->failed;
 }
@@ -184,8 +213,9 @@ ctl_record_ttl(ctl_t *ctl, ctl_record_t *record)
     redisReply  *reply;
 
     len = ctl_key_record(ctl, record->at, key);
-    reply = ctl_ask(ctl, (cg_str_t) { len, key }, "TTL %b", key, len);
-
+    reply = ctl_expect(ctl, ctl_ask(ctl, (cg_str_t) { len, key }, "TTL %b",
+                                    key, len),
+                       REDIS_REPLY_INTEGER, "TTL");
     if (reply == NULL) {
         return ctl->failed;
     }

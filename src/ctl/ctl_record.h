@@ -28,16 +28,19 @@ typedef struct {
  * ctl_record_free() in any case.
  */
 ctl_exit_e ctl_record_find(ctl_t *ctl, ctl_record_t *record);
+/* The same, but none is a hash without elements. */
+ctl_exit_e ctl_record_look(ctl_t *ctl, ctl_record_t *record);
 void ctl_record_free(ctl_record_t *record);
 /* A field of the hash; data NULL: none. */
 cg_str_t ctl_record_field(const ctl_record_t *record, const char *name);
+/* What is left is what erasing leaves. */
+bool ctl_record_erased(const ctl_record_t *record);
 
 /*
- * The subject's own events, those that are good, among those of its bucket;
- * *n of them, in order.
- * They point into `b`, which is to be freed.
+ * The events of a pseudonym, those that are good, among those of its bucket;
+ * *n of them, in order. They point into `b`, which is to be freed.
  */
-ctl_exit_e ctl_record_events(ctl_t *ctl, const ctl_record_t *record,
+ctl_exit_e ctl_record_events(ctl_t *ctl, const cg_pseudonym_t *p,
     ctl_bucket_t *b, const ctl_event_t ***events, size_t *n);
 
 

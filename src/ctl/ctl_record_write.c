@@ -242,11 +242,16 @@ ctl_change_run(ctl_t *ctl, ctl_record_t *record, ctl_words_t *w,
                       "another subject");
     }
 
-    return rc == CTL_OK && record->moves ? ctl_change_moved(ctl, record) : rc;
+    return rc == CTL_OK && record->subject.has_previous
+           ? ctl_change_moved(ctl, record) : rc;
 }
 
 
-/* What was under the previous key has gone over with this write. */
+/*
+ * What was under the previous key has gone over with this write, or with an
+ * earlier one that did not come as far as this: left there, it would count
+ * again once a tombstone under the new key is gone.
+ */
 
 static ctl_exit_e
 ctl_change_moved(ctl_t *ctl, const ctl_record_t *record)
@@ -259,6 +264,8 @@ ctl_change_moved(ctl_t *ctl, const ctl_record_t *record)
     reply = ctl_ask(ctl, (cg_str_t) { len, key }, "UNLINK %b", key, len);
 
     if (reply == NULL) {
+        ctl_note(ctl, "the change is written, but the record is still under "
+                 "the previous subject key, too: run this again");
         return ctl->failed;
     }
 

@@ -95,15 +95,11 @@ ctl_redis_start(ctl_t *ctl)
     }
 
     if (strncmp(topology, "sentinel ", 9) == 0) {
-        return ctl_redis_connect(ctl, topology + 9);
+        topology += 9;
+        return ctl_redis_connect(ctl, topology + strspn(topology, " \t"));
     }
 
     ctl->redis->cluster = strcmp(topology, "cluster") == 0;
-
-    if (!ctl->redis->cluster && strcmp(topology, "single") != 0) {
-        return ctl_fail(ctl, CTL_USAGE, "topology: \"%s\" is not \"single\", "
-                        "\"cluster\" or \"sentinel MASTER\"", topology);
-    }
 
     return ctl_redis_connect(ctl, NULL);
 }

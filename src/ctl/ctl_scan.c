@@ -188,7 +188,7 @@ ctl_scan_page(ctl_t *ctl, ctl_scan_t *scan, const redisReply *keys)
 
     ctl_rate_wait(&scan->rate, keys->elements);
 
-    return rc;
+    return rc == CTL_OK ? ctl_out_check(ctl) : rc;
 }
 
 

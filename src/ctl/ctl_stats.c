@@ -126,6 +126,7 @@ ctl_stats_events(ctl_t *ctl, ctl_stats_t *s)
     uint8_t      key[CG_MAX_KEY];
     unsigned     bucket;
     ctl_exit_e   rc;
+    redisReply  *reply;
     ctl_batch_t  batch;
 
     memset(&batch, 0, sizeof(batch));
@@ -143,8 +144,16 @@ ctl_stats_events(ctl_t *ctl, ctl_stats_t *s)
         rc = rc == CTL_OK ? ctl_batch_run(ctl, &batch) : rc;
 
         for (i = 0; rc == CTL_OK && i < batch.n; i++) {
-            s->events += (uint64_t) batch.calls[i].reply->integer;
-            s->buckets += batch.calls[i].reply->integer > 0;
+            reply = batch.calls[i].reply;
+
+            if (reply->type != REDIS_REPLY_INTEGER || reply->integer < 0) {
+                rc = ctl_fail(ctl, CTL_REDIS, "the reply of Redis to XLEN "
+                              "cannot be read");
+                break;
+            }
+
+            s->events += (uint64_t) reply->integer;
+            s->buckets += reply->integer > 0;
         }
     }
 

@@ -11,7 +11,9 @@
 
 static json_t *ctl_subject_json(ctl_t *ctl, const ctl_record_t *record);
 static void ctl_subject_say(ctl_t *ctl, const ctl_record_t *record);
-static ctl_exit_e ctl_subject_erased(ctl_t *ctl, const ctl_record_t *record,
+static ctl_exit_e ctl_subject_events(ctl_t *ctl, const ctl_record_t *record,
+    size_t *n);
+static ctl_exit_e ctl_subject_erased(ctl_t *ctl, size_t n,
     const ctl_written_t *written);
 static ctl_exit_e ctl_subject_country(ctl_t *ctl, ctl_change_t *change,
     uint8_t code[2]);
@@ -82,6 +84,7 @@ ctl_subject_show(ctl_t *ctl, int argc, char **argv)
 ctl_exit_e
 ctl_subject_erase(ctl_t *ctl, int argc, char **argv)
 {
+    size_t          n;
     ctl_exit_e      rc;
     ctl_record_t    record;
     ctl_change_t    change;
@@ -98,9 +101,12 @@ ctl_subject_erase(ctl_t *ctl, int argc, char **argv)
     change.event = CG_EVENT_ERASE;
     change.ttl = CG_TOMBSTONE_TTL;
 
-    rc = ctl_record_find(ctl, &record);
+    /* all that can go wrong does so before anything is erased */
 
-    if (rc == CTL_OK) {
+    if ((rc = ctl_record_find(ctl, &record)) == CTL_OK
+        && (rc = ctl_keys_load(ctl)) == CTL_OK
+        && (rc = ctl_subject_events(ctl, &record, &n)) == CTL_OK)
+    {
         ctl_subject_say(ctl, &record);
         rc = ctl_confirm(ctl, "Erase this record?");
     }
@@ -110,7 +116,7 @@ ctl_subject_erase(ctl_t *ctl, int argc, char **argv)
     }
 
     if (rc == CTL_OK) {
-        rc = ctl_subject_erased(ctl, &record, &written);
+        rc = ctl_subject_erased(ctl, n, &written);
     }
 
     ctl_record_free(&record);
@@ -146,6 +152,10 @@ ctl_subject_residence(ctl_t *ctl, int argc, char **argv)
     }
 
     rc = ctl_record_find(ctl, &record);
+
+    if (rc == CTL_OK && ctl_record_erased(&record)) {
+        rc = ctl_fail(ctl, CTL_ABSENT, "this subject's record was erased");
+    }
 
     if (rc == CTL_OK) {
         rc = ctl_record_write(ctl, &record, &change, &written);
@@ -207,31 +217,55 @@ ctl_subject_country(ctl_t *ctl, ctl_change_t *change, uint8_t code[2])
 }
 
 
-/* What is kept, and for how long, so that it can be told to the subject. */
+/* Under this key and the one before. */
 
 static ctl_exit_e
-ctl_subject_erased(ctl_t *ctl, const ctl_record_t *record,
-    const ctl_written_t *written)
+ctl_subject_events(ctl_t *ctl, const ctl_record_t *record, size_t *n)
 {
-    char                  until[32];
-    size_t                n;
-    ctl_exit_e            rc;
-    ctl_bucket_t          b;
-    const ctl_event_t   **events;
+    size_t                 i, one;
+    ctl_exit_e             rc;
+    ctl_bucket_t           b;
+    const ctl_event_t    **events;
+    const cg_pseudonym_t  *of[2];
 
-    rc = ctl_record_events(ctl, record, &b, &events, &n);
-    free(events);
-    ctl_bucket_free(&b);
+    of[0] = &record->subject.current;
+    of[1] = record->subject.has_previous ? &record->subject.previous : NULL;
+    rc = CTL_OK;
+    *n = 0;
 
-    if (rc != CTL_OK) {
-        return rc;
+    for (i = 0; rc == CTL_OK && i < 2 && of[i] != NULL; i++) {
+        rc = ctl_record_events(ctl, of[i], &b, &events, &one);
+        *n += one;
+
+        free(events);
+        ctl_bucket_free(&b);
     }
+
+    return rc;
+}
+
+
+/*
+ * What is kept, and for how long, so that it can be told to the subject. `n`:
+ * the events before.
+ */
+
+static ctl_exit_e
+ctl_subject_erased(ctl_t *ctl, size_t n, const ctl_written_t *written)
+{
+    char  until[32];
+    bool  erased;
+
+    erased = strcmp(written->result, "written") == 0;
+    n += erased;
 
     ctl_time_text(time(NULL) + ctl_setting_span(ctl, CTL_PROOF), until);
 
-    ctl_say(ctl, "%s: the record is erased; %zu events are kept as proof, "
-            "under the pseudonym, the last one until %s", written->result, n,
-            until);
+    ctl_say(ctl, erased ? "erased" : "it was erased before: nothing is "
+                                     "changed");
+    ctl_say(ctl, "kept as proof: %zu events, under the pseudonym alone, until "
+            "they are", n);
+    ctl_say(ctl, "  exported and trimmed; the last one may go on %s", until);
 
     return ctl_put(ctl, json_pack("{s:s, s:I, s:[s], s:[s], s:I, s:I}",
                                   "result", written->result,
@@ -246,34 +280,42 @@ ctl_subject_erased(ctl_t *ctl, const ctl_record_t *record,
 static json_t *
 ctl_subject_json(ctl_t *ctl, const ctl_record_t *record)
 {
-    size_t   i, len;
-    json_t  *fields;
-    uint8_t  key[CG_MAX_KEY];
+    size_t               i, len;
+    json_t              *fields, *name;
+    uint8_t              key[CG_MAX_KEY];
+    redisReply  *const  *pair;
 
     fields = json_object();
 
-    for (i = 0; i + 1 < record->hash->elements; i += 2) {
-        json_object_set_new(fields, record->hash->element[i]->str,
-                            ctl_json_str(ctl_reply_str(
-                                record->hash->element[i + 1])));
+    for (i = 0; i < record->hash->elements; i += 2) {
+        pair = &record->hash->element[i];
+        name = ctl_json_str(ctl_reply_str(pair[0]));
+
+        json_object_set_new(fields, json_string_value(name),
+                            ctl_json_str(ctl_reply_str(pair[1])));
+        json_decref(name);
     }
 
     len = ctl_key_record(ctl, record->at, key);
 
-    return json_pack("{s:o, s:s%, s:I, s:b, s:b, s:o}",
+    return json_pack("{s:o, s:o, s:I, s:b, s:b, s:b, s:o}",
                      "pseudonym", ctl_pseudonym_json(record->at),
-                     "key", key, len, "ttl", (json_int_t) record->ttl,
+                     "key", ctl_json_str((cg_str_t) { len, key }),
+                     "ttl", (json_int_t) record->ttl,
                      "previous_key", (int) record->moves,
-                     "foreign", (int) record->foreign, "fields", fields);
+                     "foreign", (int) record->foreign,
+                     "erased", (int) ctl_record_erased(record),
+                     "fields", fields);
 }
 
 
 static void
 ctl_subject_say(ctl_t *ctl, const ctl_record_t *record)
 {
-    char     until[32];
-    size_t   i, len;
-    uint8_t  key[CG_MAX_KEY];
+    char       until[32];
+    size_t     i, len;
+    uint8_t    key[CG_MAX_KEY];
+    cg_str_t   name, value;
 
     if (ctl->json) {
         return;
@@ -282,9 +324,17 @@ ctl_subject_say(ctl_t *ctl, const ctl_record_t *record)
     len = ctl_key_record(ctl, record->at, key);
     ctl_say(ctl, "%.*s", (int) len, key);
 
-    for (i = 0; i + 1 < record->hash->elements; i += 2) {
-        ctl_say(ctl, "  %-16s %s", record->hash->element[i]->str,
-                record->hash->element[i + 1]->str);
+    for (i = 0; i < record->hash->elements; i += 2) {
+        name = ctl_reply_str(record->hash->element[i]);
+        value = ctl_reply_str(record->hash->element[i + 1]);
+
+        ctl_say(ctl, "  %-16.*s %.*s", (int) name.len, name.data,
+                (int) value.len, value.data);
+    }
+
+    if (ctl_record_erased(record)) {
+        ctl_say(ctl, "the record was erased: this is what keeps old forms "
+                "from bringing it back");
     }
 
     if (record->ttl >= 0) {

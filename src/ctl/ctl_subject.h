@@ -57,9 +57,8 @@ typedef struct {
     const char   *column;       /* NULL: the first; "subject" */
     size_t        index;        /* of the column, with CSV */
     size_t        number;       /* of the line, from 1 */
-    char         *line;         /* getline()'s */
-    size_t        size;
-    uint8_t      *buf;          /* CTL_MAX_LINE bytes */
+    uint8_t      *line;         /* CTL_MAX_LINE bytes, */
+    uint8_t      *buf;          /* and again */
 } ctl_input_t;
 
 /* By the options --format and --column. Reads the header, if there is one. */

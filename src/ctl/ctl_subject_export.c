@@ -13,23 +13,40 @@
 #define CTL_EXPORT_HEAD  1024     /* bytes before the record, realm apart */
 
 
-/* The same JSON as GET export of the API: docs/export.schema.json. */
+/*
+ * The same JSON as GET export of the API: docs/export.schema.json. Nothing is
+ * printed before all of it is there. What has been erased has left events,
+ * which are the subject's to see as well.
+ */
 
+typedef struct {
+    ctl_bucket_t         bucket;
+    size_t               n;
+    const ctl_event_t  **events;
+} ctl_copied_t;
+
+typedef struct {
+    ctl_record_t   record;
+    ctl_copied_t   of[2];       /* the pseudonym, and the one before */
+} ctl_copy_t;
+
+
+static ctl_exit_e ctl_copy_load(ctl_t *ctl, ctl_copy_t *c);
+static ctl_exit_e ctl_copy_put(ctl_t *ctl, const ctl_copy_t *c);
 static ctl_exit_e ctl_copy_head(ctl_t *ctl, const ctl_record_t *record);
 static ctl_exit_e ctl_copy_record(ctl_t *ctl, const ctl_record_t *record);
-static ctl_exit_e ctl_copy_events(ctl_t *ctl, ctl_record_t *record);
 static void ctl_copy_entry(const ctl_event_t *event, bool first);
-static bool ctl_copy_complete(const ctl_event_t **events, size_t n,
-    const ctl_event_t **older, size_t nolder);
-static bool ctl_copy_has(const ctl_event_t **events, size_t n,
+static bool ctl_copy_complete(const ctl_copy_t *c);
+static bool ctl_copy_has(const ctl_copied_t *from,
     const uint8_t id[CG_EVENT_ID_LEN]);
 
 
 ctl_exit_e
 ctl_subject_export(ctl_t *ctl, int argc, char **argv)
 {
-    ctl_exit_e    rc;
-    ctl_record_t  record;
+    size_t       i;
+    ctl_copy_t   c;
+    ctl_exit_e   rc;
 
     (void) argv;
 
@@ -37,26 +54,90 @@ ctl_subject_export(ctl_t *ctl, int argc, char **argv)
         return ctl_fail(ctl, CTL_USAGE, "subject export takes options only");
     }
 
-    rc = ctl_keys_load(ctl);
-    if (rc != CTL_OK) {
+    memset(&c, 0, sizeof(c));
+
+    rc = ctl_copy_load(ctl, &c);
+
+    if (rc == CTL_OK) {
+        rc = ctl_copy_put(ctl, &c);
+    }
+
+    for (i = 0; i < 2; i++) {
+        free(c.of[i].events);
+        ctl_bucket_free(&c.of[i].bucket);
+    }
+
+    ctl_record_free(&c.record);
+
+    return rc;
+}
+
+
+static ctl_exit_e
+ctl_copy_load(ctl_t *ctl, ctl_copy_t *c)
+{
+    ctl_exit_e     rc;
+    cg_subject_t  *subject;
+
+    if ((rc = ctl_keys_load(ctl)) != CTL_OK
+        || (rc = ctl_record_look(ctl, &c->record)) != CTL_OK)
+    {
         return rc;
     }
 
-    rc = ctl_record_find(ctl, &record);
-
-    if (rc == CTL_OK) {
-        rc = ctl_record_kind(ctl, &record, &record.subject.kind);
+    if (c->record.foreign) {
+        return ctl_fail(ctl, CTL_REFUSED, "the record under this key is of "
+                        "another subject");
     }
 
-    if (rc == CTL_OK && (rc = ctl_copy_head(ctl, &record)) == CTL_OK
-        && (rc = ctl_copy_record(ctl, &record)) == CTL_OK)
+    subject = &c->record.subject;
+
+    rc = ctl_record_events(ctl, &subject->current, &c->of[0].bucket,
+                           &c->of[0].events, &c->of[0].n);
+
+    if (rc == CTL_OK && subject->has_previous) {
+        rc = ctl_record_events(ctl, &subject->previous, &c->of[1].bucket,
+                               &c->of[1].events, &c->of[1].n);
+    }
+
+    if (rc == CTL_OK && c->record.hash->elements == 0
+        && c->of[0].n + c->of[1].n == 0)
     {
-        rc = ctl_copy_events(ctl, &record);
+        rc = ctl_fail(ctl, CTL_ABSENT, "this subject has no record, and no "
+                      "events");
     }
 
-    ctl_record_free(&record);
+    return rc == CTL_OK ? ctl_record_kind(ctl, &c->record, &subject->kind)
+                        : rc;
+}
 
-    return rc;
+
+static ctl_exit_e
+ctl_copy_put(ctl_t *ctl, const ctl_copy_t *c)
+{
+    bool        first;
+    size_t      i, j;
+    ctl_exit_e  rc;
+
+    if ((rc = ctl_copy_head(ctl, &c->record)) != CTL_OK
+        || (rc = ctl_copy_record(ctl, &c->record)) != CTL_OK)
+    {
+        return rc;
+    }
+
+    fputs(",\"events\":[", stdout);
+    first = true;
+
+    for (i = 0; i < 2; i++) {
+        for (j = c->of[i].n; j > 0; j--) {
+            ctl_copy_entry(c->of[i].events[j - 1], first);
+            first = false;
+        }
+    }
+
+    printf("],\"complete\":%s}\n", ctl_copy_complete(c) ? "true" : "false");
+
+    return CTL_OK;
 }
 
 
@@ -107,6 +188,12 @@ ctl_copy_record(ctl_t *ctl, const ctl_record_t *record)
     cg_str_t  *pairs;
 
     n = record->hash->elements;
+
+    if (n == 0) {
+        fputs("null", stdout);
+        return CTL_OK;
+    }
+
     pairs = malloc((n + 1) * sizeof(cg_str_t));
     if (pairs == NULL) {
         return ctl_fail(ctl, CTL_FAILED, "out of memory");
@@ -135,54 +222,6 @@ ctl_copy_record(ctl_t *ctl, const ctl_record_t *record)
 }
 
 
-/* Of the pseudonym, and of the one before if there is one. */
-
-static ctl_exit_e
-ctl_copy_events(ctl_t *ctl, ctl_record_t *record)
-{
-    size_t               i, n, nolder;
-    ctl_exit_e           rc;
-    ctl_bucket_t         b, older;
-    const ctl_event_t  **events, **before;
-
-    before = NULL;
-    nolder = 0;
-    memset(&older, 0, sizeof(older));
-
-    record->at = &record->subject.current;
-    rc = ctl_record_events(ctl, record, &b, &events, &n);
-
-    if (rc == CTL_OK && record->subject.has_previous) {
-        record->at = &record->subject.previous;
-        rc = ctl_record_events(ctl, record, &older, &before, &nolder);
-    }
-
-    if (rc == CTL_OK) {
-        fputs(",\"events\":[", stdout);
-
-        for (i = n; i > 0; i--) {
-            ctl_copy_entry(events[i - 1], i == n);
-        }
-
-        for (i = nolder; i > 0; i--) {
-            ctl_copy_entry(before[i - 1], n == 0 && i == nolder);
-        }
-
-        printf("],\"complete\":%s}\n",
-               ctl_copy_complete(events, n, before, nolder)
-               && ctl_copy_complete(before, nolder, events, n)
-               ? "true" : "false");
-    }
-
-    free(events);
-    free(before);
-    ctl_bucket_free(&b);
-    ctl_bucket_free(&older);
-
-    return rc;
-}
-
-
 /* The body stands as it was signed. */
 
 static void
@@ -197,20 +236,29 @@ ctl_copy_entry(const ctl_event_t *event, bool first)
 }
 
 
+/* Each event names one before that is here, down to a first one. */
+
 static bool
-ctl_copy_complete(const ctl_event_t **events, size_t n,
-    const ctl_event_t **older, size_t nolder)
+ctl_copy_complete(const ctl_copy_t *c)
 {
-    size_t  i;
+    size_t               i, j;
+    const uint8_t       *prev;
+    const ctl_copied_t  *from;
 
     static const uint8_t  none[CG_EVENT_ID_LEN];
 
-    for (i = 0; i < n; i++) {
-        if (memcmp(events[i]->prev, none, CG_EVENT_ID_LEN) != 0
-            && !ctl_copy_has(events, n, events[i]->prev)
-            && !ctl_copy_has(older, nolder, events[i]->prev))
-        {
-            return false;
+    for (i = 0; i < 2; i++) {
+        from = &c->of[i];
+
+        for (j = 0; j < from->n; j++) {
+            prev = from->events[j]->prev;
+
+            if (memcmp(prev, none, CG_EVENT_ID_LEN) != 0
+                && !ctl_copy_has(&c->of[0], prev)
+                && !ctl_copy_has(&c->of[1], prev))
+            {
+                return false;
+            }
         }
     }
 
@@ -219,13 +267,12 @@ ctl_copy_complete(const ctl_event_t **events, size_t n,
 
 
 static bool
-ctl_copy_has(const ctl_event_t **events, size_t n,
-    const uint8_t id[CG_EVENT_ID_LEN])
+ctl_copy_has(const ctl_copied_t *from, const uint8_t id[CG_EVENT_ID_LEN])
 {
     size_t  i;
 
-    for (i = 0; i < n; i++) {
-        if (memcmp(events[i]->id, id, CG_EVENT_ID_LEN) == 0) {
+    for (i = 0; i < from->n; i++) {
+        if (memcmp(from->events[i]->id, id, CG_EVENT_ID_LEN) == 0) {
             return true;
         }
     }
