@@ -95,6 +95,17 @@ subtest 'nodes that send us to each other' => sub {
 };
 
 
+# Each reply is taken for that of the question before, and comes too late for it.
+subtest 'a reply that is lost on its way' => sub {
+    my ($nginx, $http, $fake) = site('lost', 'timeout 50ms; write_timeout 1s;',
+        { HMGET => ConsentGate::Fake::turns({}, $NOBODY) });
+
+    is reason($http), 'store_down', 'is one failure';
+    ok wait_for(sub { reason($http) eq 'missing' }, 10), 'and is got over';
+    is reason($http), 'missing', 'for good';
+};
+
+
 subtest 'ASK without an end' => sub {
     my ($nginx, $http, @fakes) = site('ask', 'timeout 1s; write_timeout 1s;',
         sub (@p) { (HMGET => oops("ASK 1 127.0.0.1:$p[1]"),

@@ -137,6 +137,7 @@ sub visit ($t, $browser) {
 sub fuzz ($name, $consent, %redis) {
     my $t = ConsentGate::Test->new(name => "fuzz-replies-$name");
     my $port = $t->port('between');
+    $redis{config}{'cluster-port'} = $t->port('bus') if %redis;
     my $redis = $t->redis(%redis);
     my $while = $t->dir . '/spoiled';
 

@@ -23,6 +23,10 @@ static ngx_int_t ngx_consent_conn_overdue(ngx_consent_conn_t *conn,
     ngx_uint_t n);
 static void ngx_consent_conn_retry(ngx_consent_conn_t *conn);
 static void ngx_consent_conn_ping(ngx_consent_conn_t *conn);
+static ngx_consent_command_t *ngx_consent_conn_pinging(
+    ngx_consent_conn_t *conn);
+static void ngx_consent_conn_probe(ngx_consent_conn_t *conn,
+    ngx_consent_command_t *cmd, ngx_consent_reply_pt handler);
 static ngx_int_t ngx_consent_conn_pong(ngx_consent_command_t *cmd,
     const ngx_consent_reply_t *reply);
 
@@ -500,29 +504,65 @@ ngx_consent_conn_resume(ngx_consent_conn_t *conn, ngx_uint_t wait)
 }
 
 
+/*
+ * A node of a cluster is asked for a record, and before that for a PONG that
+ * nobody waits for: should a reply have been lost on its way, each one is
+ * taken for that of the command before, and two kinds in turn show it.
+ */
+
 static void
 ngx_consent_conn_ping(ngx_consent_conn_t *conn)
+{
+    ngx_consent_command_t  *cmd;
+
+    cmd = NULL;
+
+    if (conn->node->store->slots) {
+        ngx_consent_conn_probe(conn, ngx_consent_conn_pinging(conn), NULL);
+
+        cmd = ngx_consent_lookup_probe(conn);
+    }
+
+    if (cmd == NULL) {
+        cmd = ngx_consent_conn_pinging(conn);
+    }
+
+    ngx_consent_conn_probe(conn, cmd, ngx_consent_conn_pong);
+
+    ngx_consent_conn_retry_in(conn, NGX_CONSENT_PROBE);
+}
+
+
+static ngx_consent_command_t *
+ngx_consent_conn_pinging(ngx_consent_conn_t *conn)
 {
     static u_char           ping[] = "*1" CRLF "$4" CRLF "PING" CRLF;
     ngx_consent_command_t  *cmd;
 
-    cmd = ngx_consent_lookup_probe(conn);
-
-    if (cmd == NULL) {
-        cmd = ngx_consent_command_new(conn, ping, sizeof(ping) - 1);
-    }
+    cmd = ngx_consent_command_new(conn, ping, sizeof(ping) - 1);
 
     if (cmd) {
-        ngx_consent_command_stays(cmd);
-
-        cmd->handler = ngx_consent_conn_pong;
-        cmd->type = NGX_CONSENT_ANY;
-        cmd->deadline = ngx_current_msec + conn->node->store->conf->timeout;
-
-        ngx_consent_command_send(cmd, NULL);
+        cmd->type = NGX_CONSENT_SIMPLE;
     }
 
-    ngx_consent_conn_retry_in(conn, NGX_CONSENT_PROBE);
+    return cmd;
+}
+
+
+static void
+ngx_consent_conn_probe(ngx_consent_conn_t *conn, ngx_consent_command_t *cmd,
+    ngx_consent_reply_pt handler)
+{
+    if (cmd == NULL) {
+        return;
+    }
+
+    ngx_consent_command_stays(cmd);
+
+    cmd->handler = handler;
+    cmd->deadline = ngx_current_msec + conn->node->store->conf->timeout;
+
+    ngx_consent_command_send(cmd, NULL);
 }
 
 
