@@ -51,14 +51,8 @@ is scalar(refusals()), 1, 'it is said once';
 is $redis->cmd('ACL', 'SETUSER', 'gate', qw(+client|id +client|tracking
     +subscribe +ping &__redis__:invalidate)), 'OK',
     'what the line says is granted';
-ok $t->wait_for_log(qr/\[notice\] .*consent feed.*: up/, timeout => 15),
-    'it is up in a while';
-is scalar(refusals()), 1, 'and all was said once';
 
-$t->publish(terms => { version => 8, required => 8 });
-ok wait_for(sub { version() == 8 }, 1), 'a change is known at once';
-
-# Servers and proxies that cannot.
+# That takes a while. Meanwhile, servers and proxies that cannot.
 
 my %cannot = (
     'an old server' => {
@@ -97,5 +91,12 @@ for my $what (sort keys %cannot) {
         $t->done;
     };
 }
+
+ok $t->wait_for_log(qr/\[notice\] .*consent feed.*: up/, timeout => 15),
+    'it is up in a while';
+is scalar(refusals()), 1, 'and all was said once';
+
+$t->publish(terms => { version => 8, required => 8 });
+ok wait_for(sub { version() == 8 }, 1), 'a change is known at once';
 
 $t->done;

@@ -143,12 +143,14 @@ sub kill_all () {
 # Waits for a condition; returns its value, or nothing after $timeout seconds.
 sub wait_for ($condition, $timeout = 5) {
     my $end = time + $timeout;
+    my $nap = 0.001;
 
     while (1) {
         my $value = $condition->();
         return $value if $value;
         return if time > $end;
-        sleep 0.01;
+        sleep $nap;
+        $nap *= 1.5 if $nap < 0.01;
     }
 }
 
@@ -231,7 +233,7 @@ True if it left by itself.
 
 =item C<wait_for($condition, $timeout = 5)>
 
-Calls C<$condition> every 10 ms until it is true. Returns the value.
+Calls C<$condition> until it is true, soon every 10 ms. Returns the value.
 
 =item C<free_port>
 
