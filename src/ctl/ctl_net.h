@@ -19,7 +19,7 @@
 typedef struct {
     int   fd;                /* -1: closed */
     SSL  *ssl;               /* NULL: plain */
-    char  error[256];        /* what went wrong last */
+    char  error[512];        /* what went wrong last */
 } ctl_net_t;
 
 /* Makes what TLS needs, by the settings. Free with SSL_CTX_free. */
