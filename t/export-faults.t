@@ -75,6 +75,7 @@ for my $i (0 .. $#CASES) {
     my $r = copy_of($accounts[$i]);
     is $r->status, 503, $CASES[$i][0];
     is $r->header('Retry-After'), 5, 'ask again';
+    is_deeply $r->json->{missing} // [], [], 'no document is asked for';
 
     $r = copy_of('well');
     is $r->status, 200, 'the next one is given';
