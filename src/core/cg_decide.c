@@ -7,11 +7,18 @@
 
 
 #define cg_always_inline  inline __attribute__ ((always_inline))
+#define cg_noinline       __attribute__ ((noinline))
 
 
+static cg_noinline void cg_decide_rest(cg_decision_t *d, const cg_facts_t *f,
+    const cg_settings_t *s, const cg_policies_t *p, int64_t now);
 static cg_always_inline void cg_decide_all(cg_decision_t *d, cg_trace_t *t,
     const cg_facts_t *f, const cg_settings_t *s, const cg_policies_t *p,
     int64_t now);
+static inline bool cg_decide_is_accepted(const cg_facts_t *f,
+    const cg_settings_t *s, const cg_policies_t *p);
+static inline bool cg_decide_is_free(const cg_facts_t *f,
+    const cg_settings_t *s);
 static inline bool cg_decide_free(const cg_facts_t *f, const cg_settings_t *s,
     cg_reason_e *reason);
 static cg_always_inline void cg_decide_outside(cg_decision_t *d, cg_trace_t *t,
@@ -44,18 +51,87 @@ static cg_reason_e cg_missing_reason(const cg_record_t *record,
 
 /*
  * One rule, of which the compiler makes two: at a request nobody asks for a
- * trace, and nothing is spent on one.
+ * trace, and nothing is spent on one. What most of the world meets, and most
+ * who come again, comes first, and apart from the rest.
  */
 
 void
 cg_decide(cg_decision_t *d, const cg_facts_t *facts,
     const cg_settings_t *settings, const cg_policies_t *policies, int64_t now)
 {
+    bool         inside;
+    cg_reason_e  reason;
+
+    inside = cg_territory_has(&settings->territory, cg_place_country(facts));
+
+    if (inside ? cg_decide_is_accepted(facts, settings, policies)
+               : cg_place_is_plain(facts, settings))
+    {
+        reason = inside ? CG_REASON_ACCEPTED : CG_REASON_OUTSIDE;
+
+        if (settings->purposes == 0 && !cg_decide_is_free(facts, settings)) {
+            memset(d, 0, sizeof(cg_decision_t));
+
+            d->inside = inside;
+            d->source = facts->overridden ? CG_SOURCE_OVERRIDE
+                                          : CG_SOURCE_ADDRESS;
+            cg_end(d, CG_PASS, reason);
+
+            return;
+        }
+    }
+
+    cg_decide_rest(d, facts, settings, policies, now);
+}
+
+
+/* Whether the newest version is accepted of each document that is wanted. */
+
+static inline bool
+cg_decide_is_accepted(const cg_facts_t *f, const cg_settings_t *s,
+    const cg_policies_t *p)
+{
+    bool                any;
+    const cg_record_t  *record;
+    const cg_policy_t  *doc;
+
+    record = cg_found(f);
+
+    if (record == NULL || record->age_state == CG_AGE_MINOR || s->ask_age
+        || (record->declined & s->documents))
+    {
+        return false;
+    }
+
+    any = false;
+
+    for (size_t i = 0; i < p->ndocs; i++) {
+        if (!(s->documents >> i & 1)) {
+            continue;
+        }
+
+        doc = &p->docs[i];
+
+        if (record->accepted[i] < doc->version || !doc->known) {
+            return false;
+        }
+
+        any = true;
+    }
+
+    return any;
+}
+
+
+static cg_noinline void
+cg_decide_rest(cg_decision_t *d, const cg_facts_t *f, const cg_settings_t *s,
+    const cg_policies_t *p, int64_t now)
+{
     memset(d, 0, sizeof(cg_decision_t));
 
-    cg_decide_place(d, NULL, facts, settings, now);
+    cg_decide_place(d, NULL, f, s, now);
 
-    cg_decide_all(d, NULL, facts, settings, policies, now);
+    cg_decide_all(d, NULL, f, s, p, now);
 }
 
 
@@ -184,15 +260,21 @@ cg_purposes_granted(const cg_facts_t *facts, const cg_policies_t *policies)
 }
 
 
+static inline bool
+cg_decide_is_free(const cg_facts_t *f, const cg_settings_t *s)
+{
+    return (f->subrequest | f->preflight | f->error_page | f->own | f->exempt)
+           || s->mode == CG_MODE_OFF;
+}
+
+
 /* Step 1. */
 
 static inline bool
 cg_decide_free(const cg_facts_t *f, const cg_settings_t *s,
     cg_reason_e *reason)
 {
-    if (!(f->subrequest | f->preflight | f->error_page | f->own | f->exempt)
-        && s->mode != CG_MODE_OFF)
-    {
+    if (!cg_decide_is_free(f, s)) {
         return false;
     }
 

@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: BSD-2-Clause
  */
 
+#include "ngx_http_consent_cookies.h"
 #include "ngx_http_consent_override.h"
 
 #include <openssl/rand.h>
@@ -10,24 +11,8 @@
 
 #define NGX_HTTP_CONSENT_SESSION  (-1)      /* a cookie without Max-Age */
 
-/* A walk over the Cookie headers, of which nginx keeps a list of its own. */
-
-typedef struct {
-#if (nginx_version >= 1023000)
-    ngx_table_elt_t   *next;
-#else
-    ngx_table_elt_t  **next;
-    ngx_uint_t         left;
-#endif
-} ngx_http_consent_cookies_t;
-
-
 static ngx_str_t ngx_http_consent_cookie_name(ngx_http_request_t *r,
     ngx_http_consent_srv_conf_t *scf);
-static ngx_inline void ngx_http_consent_first_cookies(ngx_http_request_t *r,
-    ngx_http_consent_cookies_t *c);
-static ngx_inline ngx_str_t *ngx_http_consent_next_cookies(
-    ngx_http_consent_cookies_t *c);
 static ngx_int_t ngx_http_consent_other_name(ngx_http_request_t *r,
     const char *suffix, ngx_str_t *name);
 static ngx_int_t ngx_http_consent_random_visitor(ngx_http_request_t *r,
@@ -106,49 +91,6 @@ ngx_http_consent_host_cookies(ngx_http_request_t *r)
 }
 
 
-static ngx_inline void
-ngx_http_consent_first_cookies(ngx_http_request_t *r,
-    ngx_http_consent_cookies_t *c)
-{
-#if (nginx_version >= 1023000)
-    c->next = r->headers_in.cookie;
-#else
-    c->next = r->headers_in.cookies.elts;
-    c->left = r->headers_in.cookies.nelts;
-#endif
-}
-
-
-static ngx_inline ngx_str_t *
-ngx_http_consent_next_cookies(ngx_http_consent_cookies_t *c)
-{
-    ngx_table_elt_t  *h;
-
-#if (nginx_version >= 1023000)
-
-    h = c->next;
-
-    if (h == NULL) {
-        return NULL;
-    }
-
-    c->next = h->next;
-
-#else
-
-    if (c->left == 0) {
-        return NULL;
-    }
-
-    h = *c->next++;
-    c->left--;
-
-#endif
-
-    return &h->value;
-}
-
-
 ngx_int_t
 ngx_http_consent_find_cookie(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_str_t *name,
@@ -174,40 +116,6 @@ ngx_http_consent_find_cookie(ngx_http_request_t *r,
     }
 
     return NGX_DECLINED;
-}
-
-
-void
-ngx_http_consent_read_visitor(ngx_http_request_t *r,
-    ngx_http_consent_ctx_t *ctx)
-{
-    ngx_str_t                     name, *header;
-    ngx_http_consent_cookies_t    cookies;
-    ngx_http_consent_srv_conf_t  *scf;
-
-    ngx_http_consent_first_cookies(r, &cookies);
-    header = ngx_http_consent_next_cookies(&cookies);
-
-    if (header == NULL) {
-        return;
-    }
-
-    scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
-
-    name = ctx->override ? ctx->override->cookie
-                         : ngx_http_consent_real_name(r, scf);
-
-    do {
-        if (cg_visitor_find(ctx->mcf->keys, ngx_http_consent_cstr(header),
-                            ngx_http_consent_cstr(&name), ctx->visitor))
-        {
-            ctx->has_visitor = 1;
-            return;
-        }
-
-        header = ngx_http_consent_next_cookies(&cookies);
-
-    } while (header);
 }
 
 

@@ -3,20 +3,28 @@
  * SPDX-License-Identifier: BSD-2-Clause
  */
 
+#include "ngx_http_consent_cookies.h"
 #include "ngx_http_consent_counters.h"
 #include "ngx_http_consent_override.h"
 
 
 static ngx_int_t ngx_http_consent_exempted(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_http_consent_loc_conf_t *lcf);
+static ngx_int_t ngx_http_consent_exempted_value(ngx_http_request_t *r,
+    ngx_array_t *exempt) __attribute__ ((noinline));
 static ngx_uint_t ngx_http_consent_exempted_path(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_http_consent_loc_conf_t *lcf);
 static ngx_int_t ngx_http_consent_who(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_http_consent_loc_conf_t *lcf);
+static void ngx_http_consent_read_visitor(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
 static void ngx_http_consent_foresee(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
 static ngx_int_t ngx_http_consent_place(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_http_consent_loc_conf_t *lcf);
+static ngx_int_t ngx_http_consent_told_country(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_http_complex_value_t *country)
+    __attribute__ ((noinline));
 
 
 ngx_uint_t
@@ -145,25 +153,17 @@ static ngx_int_t
 ngx_http_consent_exempted(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
     ngx_http_consent_loc_conf_t *lcf)
 {
-    ngx_str_t                  value;
-    ngx_uint_t                 i;
-    ngx_http_complex_value_t  *cv;
+    ngx_int_t  rc;
 
     if (ngx_http_consent_exempted_path(r, ctx, lcf)) {
         return NGX_OK;
     }
 
     if (lcf->exempt) {
-        cv = lcf->exempt->elts;
+        rc = ngx_http_consent_exempted_value(r, lcf->exempt);
 
-        for (i = 0; i < lcf->exempt->nelts; i++) {
-            if (ngx_http_complex_value(r, &cv[i], &value) != NGX_OK) {
-                return NGX_ERROR;
-            }
-
-            if (ngx_http_consent_truth(&value)) {
-                return NGX_OK;
-            }
+        if (rc != NGX_DECLINED) {
+            return rc;
         }
     }
 
@@ -178,6 +178,29 @@ ngx_http_consent_exempted(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
     }
 
 #endif
+
+    return NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_http_consent_exempted_value(ngx_http_request_t *r, ngx_array_t *exempt)
+{
+    ngx_str_t                  value;
+    ngx_uint_t                 i;
+    ngx_http_complex_value_t  *cv;
+
+    cv = exempt->elts;
+
+    for (i = 0; i < exempt->nelts; i++) {
+        if (ngx_http_complex_value(r, &cv[i], &value) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        if (ngx_http_consent_truth(&value)) {
+            return NGX_OK;
+        }
+    }
 
     return NGX_DECLINED;
 }
@@ -260,6 +283,42 @@ ngx_http_consent_who(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
 }
 
 
+/* The first cookie of the visitor's name that is one of ours. */
+
+static void
+ngx_http_consent_read_visitor(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx)
+{
+    ngx_str_t                     name, *header;
+    ngx_http_consent_cookies_t    cookies;
+    ngx_http_consent_srv_conf_t  *scf;
+
+    ngx_http_consent_first_cookies(r, &cookies);
+    header = ngx_http_consent_next_cookies(&cookies);
+
+    if (header == NULL) {
+        return;
+    }
+
+    scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
+
+    name = ctx->override ? ctx->override->cookie
+                         : ngx_http_consent_real_name(r, scf);
+
+    do {
+        if (cg_visitor_find(ctx->mcf->keys, ngx_http_consent_cstr(header),
+                            ngx_http_consent_cstr(&name), ctx->visitor))
+        {
+            ctx->has_visitor = 1;
+            return;
+        }
+
+        header = ngx_http_consent_next_cookies(&cookies);
+
+    } while (header);
+}
+
+
 /*
  * Who is known will be looked up, more often than not: the cache may begin
  * while the country is looked up.
@@ -286,7 +345,6 @@ static ngx_int_t
 ngx_http_consent_place(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
     ngx_http_consent_loc_conf_t *lcf)
 {
-    ngx_str_t                value;
     ngx_http_consent_geo_t  *geo;
 
     if (ctx->override && ctx->override->o.has_country) {
@@ -294,13 +352,7 @@ ngx_http_consent_place(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
     }
 
     if (lcf->country) {
-        if (ngx_http_complex_value(r, lcf->country, &value) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-        ctx->facts.country = cg_country_parse(ngx_http_consent_cstr(&value));
-
-        return NGX_OK;
+        return ngx_http_consent_told_country(r, ctx, lcf->country);
     }
 
     geo = ctx->mcf->geo;
@@ -308,6 +360,22 @@ ngx_http_consent_place(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
     if (geo) {
         ctx->facts.country = cg_geo_country(geo->db, r->connection->sockaddr);
     }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_consent_told_country(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_http_complex_value_t *country)
+{
+    ngx_str_t  value;
+
+    if (ngx_http_complex_value(r, country, &value) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ctx->facts.country = cg_country_parse(ngx_http_consent_cstr(&value));
 
     return NGX_OK;
 }

@@ -535,7 +535,7 @@ ngx_int_t ngx_http_consent_derive(ngx_http_request_t *r,
 static ngx_inline ngx_uint_t
 ngx_http_consent_uri_is(ngx_str_t *page, ngx_str_t *uri)
 {
-    return page->len && uri->len - page->len < 2
+    return uri->len - page->len < 2 && page->len
            && ngx_memcmp(uri->data, page->data, page->len) == 0
            && (uri->len == page->len || uri->data[page->len] == '/');
 }
@@ -552,8 +552,9 @@ ngx_http_consent_is_page(ngx_http_consent_srv_conf_t *scf, ngx_str_t *uri)
 }
 
 
-/* The same of a request, for a location whose gate is off. */
-ngx_uint_t ngx_http_consent_serves_page(ngx_http_request_t *r);
+/* The same of a request that a rewrite, or a redirect within nginx, has sent
+ * elsewhere. */
+ngx_uint_t ngx_http_consent_was_page(ngx_http_request_t *r);
 /* The client's URI, normalized, whatever rewrites have made of r->uri. */
 ngx_int_t ngx_http_consent_client_uri(ngx_http_request_t *r, ngx_str_t *uri);
 /*
@@ -589,9 +590,6 @@ ngx_int_t ngx_http_consent_find_cookie(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_str_t *name,
     ngx_http_consent_open_pt open);
 
-/* Sets ctx->has_visitor, and then ctx->visitor. */
-void ngx_http_consent_read_visitor(ngx_http_request_t *r,
-    ngx_http_consent_ctx_t *ctx);
 /* The same for a cookie named after the visitor's, with a suffix. */
 ngx_int_t ngx_http_consent_read_other(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, const char *suffix,

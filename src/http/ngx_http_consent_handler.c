@@ -23,7 +23,7 @@ typedef struct {
 
 
 static ngx_int_t ngx_http_consent_run(ngx_http_request_t *r,
-    ngx_http_consent_loc_conf_t *lcf);
+    ngx_http_consent_loc_conf_t *lcf) __attribute__ ((noinline));
 static ngx_http_consent_ctx_t *ngx_http_consent_create_ctx(
     ngx_http_request_t *r);
 static void ngx_http_consent_cleanup(void *data);
@@ -58,6 +58,7 @@ ngx_int_t
 ngx_http_consent_handler(ngx_http_request_t *r)
 {
     ngx_http_consent_loc_conf_t  *lcf;
+    ngx_http_consent_srv_conf_t  *scf;
 
     if (r != r->main) {
         return NGX_DECLINED;
@@ -65,15 +66,23 @@ ngx_http_consent_handler(ngx_http_request_t *r)
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_consent_gate_module);
 
-    if (lcf->mode == CG_MODE_OFF && !lcf->api && !lcf->qa
-        && !ngx_http_consent_serves_page(r))
-    {
-        return NGX_DECLINED;
+    if (lcf->mode == CG_MODE_OFF && !lcf->api && !lcf->qa) {
+        scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
+
+        /* a page of ours may stand where the gate is off */
+
+        if (!ngx_http_consent_is_page(scf, &r->uri)
+            && (r->valid_unparsed_uri || !ngx_http_consent_was_page(r)))
+        {
+            return NGX_DECLINED;
+        }
     }
 
     return lcf->status ? NGX_DECLINED : ngx_http_consent_run(r, lcf);
 }
 
+
+/* Apart, so that where the gate is off next to nothing is done. */
 
 static ngx_int_t
 ngx_http_consent_run(ngx_http_request_t *r, ngx_http_consent_loc_conf_t *lcf)

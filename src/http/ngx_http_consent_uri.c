@@ -6,10 +6,8 @@
 #include "ngx_http_consent_gate_module.h"
 
 
-/* For a location that is not gated: whether it serves our page. */
-
 ngx_uint_t
-ngx_http_consent_serves_page(ngx_http_request_t *r)
+ngx_http_consent_was_page(ngx_http_request_t *r)
 {
     ngx_str_t                     uri;
     ngx_http_consent_ctx_t       *ctx;
@@ -20,14 +18,6 @@ ngx_http_consent_serves_page(ngx_http_request_t *r)
     if (scf->page.len == 0 && scf->age_page.len == 0
         && scf->choices_page.len == 0)
     {
-        return 0;
-    }
-
-    if (ngx_http_consent_is_page(scf, &r->uri)) {
-        return 1;
-    }
-
-    if (r->valid_unparsed_uri) {
         return 0;
     }
 
