@@ -36,6 +36,7 @@ $t->nginx(<<'END');
         listen 127.0.0.1:%%PORT%%;
         root %%ROOT%%;
         consent_override allow=$tester;
+        consent_ask_age off;
         consent_remember_eea 180d;
         location / { }
         location = /qa { consent_qa; }
@@ -208,6 +209,9 @@ subtest 'the trace' => sub {
         @{ $j->{config} };
     like $conf[$line->{line} - 1], qr/consent_override allow=/,
         'one of the server';
+    ($line) = grep { $_->{directive} eq 'consent_ask_age' } @{ $j->{config} };
+    like $conf[$line->{line} - 1], qr/consent_ask_age off/,
+        'one that only a server has';
     ($line) = grep { $_->{directive} eq 'consent_geoip' } @{ $j->{config} };
     like $conf[$line->{line} - 1], qr/consent_geoip/, 'one of all';
     ($line) = grep { $_->{directive} eq 'consent_exempt' } @{ $j->{config} };

@@ -225,6 +225,17 @@ ngx_http_consent_noted_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+char *
+ngx_http_consent_ask_age(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    char  *rc;
+
+    rc = ngx_conf_set_flag_slot(cf, cmd, conf);
+
+    return rc == NGX_CONF_OK ? ngx_http_consent_note(cf, conf) : rc;
+}
+
+
 /* Ages of a level stand for themselves: none is taken from the one above. */
 
 char *

@@ -214,7 +214,7 @@ static ngx_command_t  ngx_http_consent_commands[] = {
 
     { ngx_string("consent_ask_age"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_CONF_FLAG,
-      ngx_conf_set_flag_slot,
+      ngx_http_consent_ask_age,
       NGX_HTTP_SRV_CONF_OFFSET,
       offsetof(ngx_http_consent_srv_conf_t, ask_age),
       NULL },

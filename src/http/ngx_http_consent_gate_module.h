@@ -717,7 +717,7 @@ ngx_int_t ngx_http_consent_qa_override(ngx_http_request_t *r,
 
 /* ngx_http_consent_origin.c */
 
-/* Remembers where the directive stands that is read, for `conf`. */
+/* Remembers where a directive stands. conf: of its level; NULL: of all. */
 char *ngx_http_consent_note(ngx_conf_t *cf, void *conf);
 /* Where a location has it from; NULL: nowhere, it is the default. */
 ngx_http_consent_origin_t *ngx_http_consent_origin(ngx_http_request_t *r,
@@ -884,6 +884,8 @@ char *ngx_http_consent_purpose(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_consent_realm(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_consent_uri(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_consent_ask_age(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_consent_age(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_consent_visitor_cookie(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);

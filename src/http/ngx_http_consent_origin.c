@@ -22,7 +22,11 @@ ngx_http_consent_note(ngx_conf_t *cf, void *conf)
 
     value = cf->args->elts;
 
-    origin->conf = conf;
+    /* that of a server is found by the location's of the same level */
+
+    origin->conf = conf ? ngx_http_conf_get_module_loc_conf(cf,
+                                                  ngx_http_consent_gate_module)
+                        : NULL;
     origin->directive = value[0];
     origin->file = cf->conf_file->file.name;
     origin->line = cf->conf_file->line;
