@@ -100,6 +100,17 @@ sub old_browser ($fields, $country = 'DE') {
     return $browser;
 }
 
+# The terms, in another version.
+sub in_force ($version) {
+    $redis->cmd('HSET', 'gc:p', 'terms',
+        "version=$version required=$version");
+    ok wait_for(sub {
+        $t->browser('DE')->get('/consent/state')->json->{documents}[0]{version}
+            == $version;
+    }, 10), "terms $version";
+    return;
+}
+
 sub events_of ($what) { return grep { $_->{what} eq $what } events($redis) }
 
 
@@ -230,6 +241,33 @@ subtest 'a login after the hour' => sub {
     $browser = old_browser({ %ACCEPTED });
     is told($browser, 'bert'), '302 missing', 'nor without the cookie';
     is answers(account('bert')), '', 'no record is made for nothing';
+};
+
+subtest 'several answers within the hour' => sub {
+    $redis->cmd('FLUSHALL');
+    my $browser = visitor_browser();
+    my @given   = $browser->jar->get("$COOKIE-given");
+
+    for my $version (2, 3) {
+        in_force($version);
+        is told($browser), '302 outdated', "terms $version";
+        is answer($browser)->status, 303, 'accepted, too';
+        push @given, split /~/, $browser->jar->get("$COOKIE-given");
+    }
+
+    is $given[2], $given[0], 'the cookie has both answers';
+    is_deeply [@given[4 .. $#given]], [$given[0]],
+        'but for one that the next has outdone';
+    isnt $given[3], $given[1], 'by an answer of its own';
+
+    is told($browser, 'gerd'), '200 accepted', 'the account passes';
+    is answers(account('gerd')), 'd.cookies=1 d.privacy=1 d.terms=3',
+        'all have gone over';
+
+    $browser = visitor_browser();
+    $browser->jar->set("$COOKIE-given", join '~', @given[3, 0], '', 'x');
+    is told($browser, 'hans'), '302 missing', "those of another are nothing";
+    in_force(1);
 };
 
 subtest 'refusals, a minor and a visit go over always' => sub {

@@ -51,6 +51,7 @@ typedef struct ngx_http_consent_change_s {
     ngx_uint_t                 numbers[CG_MAX_DOCUMENTS];  /* of token.shown */
     ngx_consent_write_t        write;
     uint8_t                    event[CG_EVENT_ID_LEN];
+    ngx_str_t                  given;        /* the cookie of that name */
 } ngx_http_consent_change_t;
 
 
