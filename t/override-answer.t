@@ -185,4 +185,28 @@ subtest 'headers of all words' => sub {
         'no word within a word';
 };
 
+# Without purposes, whose refusal would make a record.
+subtest 'what is pretended is taken back' => sub {
+    my $browser = $t->browser('US', headers => ['X-Tester' => 'tester',
+        'X-Consent-Country' => 'DE', 'X-Consent-Record' => 'accepted']);
+    my $told = sub {
+        my $r = $browser->get('/');
+        return $r->status . ' '
+            . ($r->header('Consent-Gate') =~ s/^.*?reason=(\w+).*$/$1/r);
+    };
+    my $post = sub ($what) {
+        my $state = $browser->get('/consent/state')->json;
+        return $browser->post("/consent/$what", [token => $state->{token},
+            document => $state->{missing}])->status;
+    };
+
+    is $told->(), '200 accepted', 'has accepted, as is pretended';
+    is $post->('withdraw'), 303, 'and withdraws';
+    is $told->(), '302 missing', 'and is asked';
+    is $post->('accept'), 303, 'accepts again';
+    is $told->(), '200 accepted', 'and passes';
+    is $post->('withdraw'), 303, 'withdraws again';
+    is $told->(), '302 missing', 'and is asked again';
+};
+
 $t->done;

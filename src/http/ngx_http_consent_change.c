@@ -307,9 +307,7 @@ ngx_http_consent_fill_write(ngx_http_consent_ctx_t *ctx)
         break;
     }
 
-    if (ctx->pretending && write->what == NGX_CONSENT_WRITE_SET) {
-        ngx_http_consent_seed(ctx, write);
-    }
+    ngx_http_consent_seed(ctx, write);
 }
 
 

@@ -431,6 +431,21 @@ ngx_http_consent_seed(ngx_http_consent_ctx_t *ctx, ngx_consent_write_t *write)
         return;
     }
 
+    if (write->what == NGX_CONSENT_WRITE_WITHDRAW) {
+
+        /*
+         * of nothing there is nothing to take back, and what is pretended
+         * would stand again: a day long ago makes a record that is empty
+         */
+
+        write->eea_day = 1;
+        return;
+    }
+
+    if (write->what != NGX_CONSENT_WRITE_SET) {
+        return;
+    }
+
     for (i = 0; i < ctx->mcf->ndocs; i++) {
         if (ctx->record.accepted[i] && !(write->accept >> i & 1)
             && !(write->decline >> i & 1))

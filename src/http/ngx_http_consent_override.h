@@ -45,7 +45,7 @@ ngx_int_t ngx_http_consent_allowed(ngx_http_request_t *r,
     ngx_http_consent_loc_conf_t *lcf);
 /* The facts as they are pretended, when those of the store are known. */
 void ngx_http_consent_pretend(ngx_http_consent_ctx_t *ctx);
-/* Part of a first write: what was pretended until then stays. */
+/* Part of a first write: what was pretended until then stays, or ends. */
 void ngx_http_consent_seed(ngx_http_consent_ctx_t *ctx,
     ngx_consent_write_t *write);
 /* "country=DE; ...; by=cookie; expires=...", as responses say it. */
