@@ -315,7 +315,35 @@ refused('a __Host- cookie with a domain', { server =>
 refused("$_ that is not secure", { server =>
     "consent_visitor_cookie $_ secure=off;" },
     'consent_visitor_cookie', qq{"$_"}) for qw(__Host-x __Secure-x);
+refused('a prefix in any case', { server =>
+    'consent_visitor_cookie __hOST-x domain=example.org;' },
+    'consent_visitor_cookie', '"__hOST-x"');
 twice(server => 'consent_visitor_cookie x;');
+
+# Browsers drop these in silence; but they may go over TLS elsewhere.
+for my $case (
+    ['__Host-x', '', 1],
+    ['__Secure-x domain=example.org', '', 1],
+    ['__secure-x', 'location /more/ { consent_gate report; }', 1],
+    ['__Host-x', 'listen 127.0.0.1:%%PORT_tls%% ssl; '
+        . 'ssl_certificate %%CERT%%; ssl_certificate_key %%CERTKEY%%;', 0],
+    ['__Host-x secure=on', '', 0],
+    ['default', '', 0],
+    ['x', '', 0],
+) {
+    my ($cookie, $server, $warned) = @$case;
+    my $r = $t->nginx_t(config(server =>
+        "consent_visitor_cookie $cookie; $server"));
+    my @lines = grep { /consent_visitor_cookie/ } split /\n/, $r->{output};
+
+    like $r->{output}, qr/test is successful$/m, "$cookie $server: accepted";
+    is scalar(grep { /\[warn\].*"(?i:__(?:Host|Secure)-x)".*secure=on/ }
+        @lines), $warned, $warned ? 'with a warning' : 'without a word';
+    is @lines, $warned, 'and no other' or diag "@lines";
+}
+my $r = $t->nginx_t(config(gate => '', server =>
+    'consent_visitor_cookie __Host-x; location /consent/ { return 301 /; }'));
+unlike $r->{output}, qr/\[warn\].*consent_visitor_cookie/, 'not if it is off';
 
 
 # Patterns.

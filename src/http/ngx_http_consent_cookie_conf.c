@@ -9,6 +9,11 @@
 static ngx_uint_t ngx_http_consent_cookie_name_valid(ngx_str_t *name);
 static char *ngx_http_consent_cookie_param(ngx_conf_t *cf,
     ngx_http_consent_srv_conf_t *scf, ngx_str_t *param);
+static ngx_uint_t ngx_http_consent_cookie_prefixed(ngx_str_t *name,
+    const char *prefix);
+static ngx_uint_t ngx_http_consent_server_tls(ngx_conf_t *cf);
+static ngx_uint_t ngx_http_consent_tls_address(ngx_http_conf_addr_t *addr,
+    ngx_http_core_srv_conf_t *cscf);
 
 
 static ngx_uint_t
@@ -131,8 +136,8 @@ ngx_http_consent_visitor_cookie(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     /* browsers drop these in silence (RFC 6265bis, 4.1.3) */
 
     if (scf->cookie_secure == NGX_HTTP_CONSENT_SECURE_OFF
-        && (ngx_strncmp(scf->cookie.data, "__Host-", 7) == 0
-            || ngx_strncmp(scf->cookie.data, "__Secure-", 9) == 0))
+        && (ngx_http_consent_cookie_prefixed(&scf->cookie, "__Host-")
+            || ngx_http_consent_cookie_prefixed(&scf->cookie, "__Secure-")))
     {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"%V\" cannot have \"secure=off\" in "
@@ -141,8 +146,8 @@ ngx_http_consent_visitor_cookie(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    if (scf->cookie_domain.len && scf->cookie.len
-        && ngx_strncmp(scf->cookie.data, "__Host-", 7) == 0)
+    if (scf->cookie_domain.len
+        && ngx_http_consent_cookie_prefixed(&scf->cookie, "__Host-"))
     {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"%V\" cannot have a domain in "
@@ -152,4 +157,104 @@ ngx_http_consent_visitor_cookie(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     return NGX_CONF_OK;
+}
+
+
+/* Browsers look at the prefix whatever its case is. */
+
+static ngx_uint_t
+ngx_http_consent_cookie_prefixed(ngx_str_t *name, const char *prefix)
+{
+    size_t  len;
+
+    len = ngx_strlen(prefix);
+
+    return name->len >= len
+           && ngx_strncasecmp(name->data, (u_char *) prefix, len) == 0;
+}
+
+
+/*
+ * "Secure" follows the connection, and none of this server's is TLS: every
+ * browser would drop the cookie, and every answer would be "cookies are off".
+ * A warning and no more, for the server may do nothing but redirect.
+ */
+
+void
+ngx_http_consent_cookie_check(ngx_conf_t *cf, ngx_http_consent_srv_conf_t *scf)
+{
+    if (scf->cookie_checked) {
+        return;
+    }
+
+    scf->cookie_checked = 1;
+
+    if (scf->cookie_secure == NGX_HTTP_CONSENT_SECURE_AUTO
+        && (ngx_http_consent_cookie_prefixed(&scf->cookie, "__Host-")
+            || ngx_http_consent_cookie_prefixed(&scf->cookie, "__Secure-"))
+        && !ngx_http_consent_server_tls(cf))
+    {
+        ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                      "\"%V\" in \"consent_visitor_cookie\" directive is "
+                      "dropped by browsers without TLS: this server listens "
+                      "without \"ssl\"; where TLS ends before nginx, say "
+                      "\"secure=on\"", &scf->cookie);
+    }
+}
+
+
+/* Whether any address that this server listens on has TLS. */
+
+static ngx_uint_t
+ngx_http_consent_server_tls(ngx_conf_t *cf)
+{
+    ngx_uint_t                  i, k;
+    ngx_http_conf_port_t       *port;
+    ngx_http_conf_addr_t       *addr;
+    ngx_http_core_srv_conf_t   *cscf;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    cscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_core_module);
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    if (cmcf->ports == NULL) {
+        return 0;
+    }
+
+    port = cmcf->ports->elts;
+
+    for (i = 0; i < cmcf->ports->nelts; i++) {
+        addr = port[i].addrs.elts;
+
+        for (k = 0; k < port[i].addrs.nelts; k++) {
+            if (ngx_http_consent_tls_address(&addr[k], cscf)) {
+                return 1;
+            }
+        }
+    }
+
+    return 0;
+}
+
+
+static ngx_uint_t
+ngx_http_consent_tls_address(ngx_http_conf_addr_t *addr,
+    ngx_http_core_srv_conf_t *cscf)
+{
+    ngx_uint_t                  i;
+    ngx_http_core_srv_conf_t  **servers;
+
+    if (!addr->opt.ssl) {
+        return 0;
+    }
+
+    servers = addr->servers.elts;
+
+    for (i = 0; i < addr->servers.nelts; i++) {
+        if (servers[i] == cscf) {
+            return 1;
+        }
+    }
+
+    return 0;
 }

@@ -139,6 +139,7 @@ typedef struct {
     time_t                     cookie_max_age;
     ngx_str_t                  cookie_domain;
     ngx_uint_t                 cookie_secure;   /* auto, on, off */
+    unsigned                   cookie_checked:1;
 
     /* of the cache's tags, by kind of subject and whether by account */
     uint8_t                    tag_keys[CG_SUBJECT_TEST + 1][2][16];
@@ -889,6 +890,9 @@ char *ngx_http_consent_ask_age(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_http_consent_age(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_consent_visitor_cookie(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+/* Warns of a name that browsers will not take; once for a server. */
+void ngx_http_consent_cookie_check(ngx_conf_t *cf,
+    ngx_http_consent_srv_conf_t *scf);
 char *ngx_http_consent_subject(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_consent_country(ngx_conf_t *cf, ngx_command_t *cmd,

@@ -590,5 +590,9 @@ ngx_http_consent_check(ngx_conf_t *cf, ngx_http_consent_loc_conf_t *conf)
         return NGX_CONF_ERROR;
     }
 
+    if (conf->mode != CG_MODE_OFF) {
+        ngx_http_consent_cookie_check(cf, scf);
+    }
+
     return NGX_CONF_OK;
 }
