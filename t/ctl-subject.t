@@ -49,8 +49,20 @@ subtest 'show' => sub {
 
     my $text = $ctl->run(qw(subject show --subject anna))->out;
     like $text, qr/^\Q$of->{record}\E$/m, 'as text';
-    like $text, qr/^  d\.terms +1$/m, 'a document';
-    like $text, qr/^  p\.analytics +1$/m, 'a purpose';
+    like $text, qr/^  d\.terms +1 +accepted in this version$/m, 'a document';
+    like $text, qr/^  p\.analytics +1 +granted$/m, 'a purpose';
+
+    my $was = $redis->cmd('DUMP', $of->{record});
+    $redis->cmd('HSET', $of->{record}, 'd.terms', '-', 'p.analytics', 0,
+        age => 'minor:16', eea => 20_000, res => 'NO', x => 'y');
+    $text = $ctl->run(qw(subject show --subject anna))->out;
+    like $text, qr/^  $_$/m, $_ for 'd\.terms +- +declined',
+        'p\.analytics +0 +refused',
+        'age +minor:16 +said to be younger than 16', 'x +y *',
+        'eea +20000 +last seen in the EEA on 2024-10-04',
+        'res +NO +residence, as declared';
+    $redis->cmd('RESTORE', $of->{record}, 0, $was, 'REPLACE');
+    $redis->cmd('EXPIRE', $of->{record}, 400 * 86_400);
     like $text, qr/^kept until 20\d\d-/m, 'how long';
 
     my $browser = $t->browser('DE');
@@ -207,9 +219,9 @@ subtest 'erase' => sub {
             5, 'takes no residence';
         my $again = $ctl->run(qw(subject erase --yes --subject anna));
         is $again->code, 0, 'may be erased again';
-        like $again->out, qr/^it was erased before: nothing is changed$/m,
+        like $again->out, qr/^erased  nothing: that was done before$/m,
             'which changes nothing';
-        like $again->out, qr/^kept as proof: 4 events,/m, 'and tells the rest';
+        like $again->out, qr/^kept    4 events as proof,/m, 'and tells the rest';
     };
 
     subtest 'when that has gone, too' => sub {

@@ -222,6 +222,8 @@ ctl_exit_e ctl_put_line(ctl_t *ctl, json_t *value);
 /* Reports it if standard output takes no more: who writes much looks at it. */
 ctl_exit_e ctl_out_check(ctl_t *ctl);
 const char *ctl_exit_name(ctl_exit_e code);
+/* "s", but not behind a 1. */
+#define ctl_s(n)  ((n) == 1 ? "" : "s")
 /* Asks at the terminal, unless --yes is given. */
 ctl_exit_e ctl_confirm(ctl_t *ctl, const char *question);
 /* A string as JSON; what is not UTF-8 becomes U+FFFD. */

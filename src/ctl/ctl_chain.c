@@ -23,6 +23,7 @@ typedef struct {
 } ctl_chain_t;
 
 
+static bool ctl_finding_named(const ctl_finding_t *finding);
 static ctl_exit_e ctl_chain_index(ctl_t *ctl, ctl_chain_t *c);
 static void ctl_chain_walk(ctl_chain_t *c, ctl_finding_t *finding);
 static bool ctl_chain_event(const ctl_chain_t *c, size_t i,
@@ -138,7 +139,7 @@ ctl_finding_json(const ctl_finding_t *finding)
     json_object_set_new(value, "entry",
                         json_string(ctl_at_text(finding->at, at)));
 
-    if (memcmp(finding->id, ctl_no_id, CG_EVENT_ID_LEN) != 0) {
+    if (ctl_finding_named(finding)) {
         cg_out_init(&out, hex, sizeof(hex));
         cg_out_hex(&out, finding->id, CG_EVENT_ID_LEN);
         memset(&p, 0, sizeof(p));
@@ -156,13 +157,31 @@ ctl_finding_json(const ctl_finding_t *finding)
 void
 ctl_finding_say(ctl_t *ctl, const ctl_finding_t *finding)
 {
-    char  at[CTL_AT];
+    char            at[CTL_AT];
+    uint8_t         subject[CG_PSEUDONYM_LEN];
+    cg_pseudonym_t  p;
 
-    ctl_say(ctl, "bucket %03x: %s%s%s: %s", finding->bucket,
+    memset(&p, 0, sizeof(p));
+    memcpy(p.id, finding->subject, CG_SUBJECT_ID_LEN);
+    cg_subject_text(&p, subject);
+
+    ctl_say(ctl, "bucket %03x: %s%s%s%s%.*s: %s", finding->bucket,
             ctl_fault_name(finding->fault),
             finding->has_event ? ", entry " : "",
             finding->has_event ? ctl_at_text(finding->at, at) : "",
+            ctl_finding_named(finding) ? " of " : "",
+            ctl_finding_named(finding) ? (int) sizeof(subject) : 0, subject,
             finding->detail);
+}
+
+
+/* What could not be read does not tell whose it is. */
+
+static bool
+ctl_finding_named(const ctl_finding_t *finding)
+{
+    return finding->has_event
+           && memcmp(finding->id, ctl_no_id, CG_EVENT_ID_LEN) != 0;
 }
 
 

@@ -63,8 +63,8 @@ ctl_checkpoint(ctl_t *ctl, int argc, char **argv)
     if (rc == CTL_OK) {
         n = json_array_size(c.faults);
 
-        ctl_say(ctl, "%llu buckets signed, %llu unchanged, %zu with a fault",
-                (unsigned long long) c.written,
+        ctl_say(ctl, "%llu bucket%s signed, %llu unchanged, %zu with a fault",
+                (unsigned long long) c.written, ctl_s(c.written),
                 (unsigned long long) c.unchanged, n);
         put = ctl_put(ctl, json_pack("{s:I, s:I, s:O, s:s}",
                                      "signed", (json_int_t) c.written,

@@ -6,13 +6,15 @@
 #include <errno.h>
 #include <maxminddb.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ctl_commands.h"
 #include "ctl_scan.h"
 
 
-#define CTL_MAX_SKEW  2     /* seconds between our clock and that of Redis */
+#define CTL_MAX_SKEW   2     /* seconds between our clock and that of Redis */
+#define CTL_MAX_MONTH  32    /* days between two checkpoints */
 
 
 /* What was looked at, and what to do about it. */
@@ -183,8 +185,8 @@ ctl_doctor_keys(ctl_t *ctl, ctl_doctor_t *d)
     }
 
     ctl_doctor_add(ctl, d, CTL_CHECK_OK, "key file", "",
-                   "%s has %zu signing keys, the first is \"%.*s\"", path,
-                   ctl->keys.nsign, (int) ctl->keys.sign[0].kid_len,
+                   "%s has %zu signing key%s, the first is \"%.*s\"", path,
+                   ctl->keys.nsign, ctl_s(ctl->keys.nsign), (int) ctl->keys.sign[0].kid_len,
                    ctl->keys.sign[0].kid);
 }
 
@@ -422,24 +424,35 @@ ctl_doctor_policies(ctl_t *ctl, ctl_doctor_t *d)
 
     ctl_doctor_add(ctl, d, policies.n > 0 ? CTL_CHECK_OK : CTL_CHECK_WARN,
                    "policies", "publish them, or rely on the static ones of "
-                   "consent_document", "%zu documents are published",
-                   policies.n);
+                   "consent_document", "%zu document%s published",
+                   policies.n, ctl_s(policies.n));
 }
 
 
 static void
 ctl_doctor_checkpoints(ctl_t *ctl, ctl_doctor_t *d)
 {
-    bool         there;
-    const char  *path;
+    long long     days;
+    const char   *path;
+    struct stat   st;
+
+    static const char  advice[] = "run consentctl checkpoint, every month at "
+                                  "least";
 
     path = ctl_setting(ctl, CTL_CHECKPOINTS);
-    there = access(path, R_OK) == 0;
 
-    ctl_doctor_add(ctl, d, there ? CTL_CHECK_OK : CTL_CHECK_WARN,
-                   "checkpoints", "run consentctl checkpoint, every month at "
-                   "least", "%s %s", path,
-                   there ? "is there" : strerror(errno));
+    if (stat(path, &st) == -1 || access(path, R_OK) == -1) {
+        ctl_doctor_add(ctl, d, CTL_CHECK_WARN, "checkpoints", advice, "%s: %s",
+                       path, strerror(errno));
+        return;
+    }
+
+    days = (long long) (time(NULL) - st.st_mtime) / 86400;
+
+    ctl_doctor_add(ctl, d, days > CTL_MAX_MONTH ? CTL_CHECK_WARN
+                                                : CTL_CHECK_OK,
+                   "checkpoints", advice, "%s was written %lld day%s ago",
+                   path, days, ctl_s(days));
 }
 
 

@@ -344,9 +344,17 @@ ctl_export_done(ctl_t *ctl, ctl_export_t *e)
 
     n = json_array_size(e->faults);
 
-    ctl_say(ctl, "%llu events of %zu buckets are in %s%s",
-            (unsigned long long) e->events, json_object_size(e->buckets),
-            e->path, n > 0 ? "; not those of the buckets above" : "");
+    if (e->events == 0 && n == 0) {
+        ctl_note(ctl, "no event is %s", e->before == UINT64_MAX
+                 ? "there" : "as old as that");
+    }
+
+    ctl_say(ctl, "exported: %llu event%s of %zu bucket%s%s",
+            (unsigned long long) e->events, ctl_s(e->events),
+            json_object_size(e->buckets), ctl_s(json_object_size(e->buckets)),
+            n > 0 ? ", not those of the buckets above" : "");
+    ctl_say(ctl, "  file      %s", e->path);
+    ctl_say(ctl, "  manifest  %s", e->manifest);
 
     rc = ctl_put(ctl, json_pack("{s:I, s:I, s:s, s:s, s:O}",
                                 "events", (json_int_t) e->events,

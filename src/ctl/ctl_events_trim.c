@@ -101,7 +101,7 @@ static ctl_exit_e
 ctl_trim_run(ctl_t *ctl, ctl_trim_t *t)
 {
     bool         dry;
-    char         question[80];
+    char         question[100];
     size_t       i;
     const char  *path;
     ctl_exit_e   rc;
@@ -126,9 +126,9 @@ ctl_trim_run(ctl_t *ctl, ctl_trim_t *t)
 
     if (rc == CTL_OK && !dry && t->planned > 0) {
         snprintf(question, sizeof(question),
-                 "Delete %llu events of %llu buckets from Redis?",
-                 (unsigned long long) t->planned,
-                 (unsigned long long) t->buckets);
+                 "Delete %llu event%s of %llu bucket%s from Redis?",
+                 (unsigned long long) t->planned, ctl_s(t->planned),
+                 (unsigned long long) t->buckets, ctl_s(t->buckets));
         rc = ctl_confirm(ctl, question);
     }
 
@@ -140,9 +140,11 @@ ctl_trim_run(ctl_t *ctl, ctl_trim_t *t)
         return rc;
     }
 
-    ctl_say(ctl, "%llu events of %llu buckets %s",
+    ctl_say(ctl, "%s: %llu event%s of %llu bucket%s; the last one of each "
+            "stays", dry ? "would be trimmed" : "trimmed",
             (unsigned long long) (dry ? t->planned : t->trimmed),
-            (unsigned long long) t->buckets, dry ? "would go" : "are trimmed");
+            ctl_s(dry ? t->planned : t->trimmed),
+            (unsigned long long) t->buckets, ctl_s(t->buckets));
 
     return ctl_put(ctl, json_pack("{s:b, s:I, s:I}", "dry_run", (int) dry,
                                   dry ? "would_trim" : "trimmed",

@@ -183,10 +183,11 @@ ctl_link_read(ctl_t *ctl, ctl_links_t *links)
     ctl_input_close(&in);
 
     if (rc == CTL_OK) {
-        ctl_note(ctl, "%llu links", (unsigned long long) links->made);
+        ctl_note(ctl, "%llu link%s", (unsigned long long) links->made,
+                 ctl_s(links->made));
     } else {
-        ctl_note(ctl, "%llu links were made before that",
-                 (unsigned long long) links->made);
+        ctl_note(ctl, "%llu link%s made before that",
+                 (unsigned long long) links->made, ctl_s(links->made));
     }
 
     return rc;

@@ -61,13 +61,14 @@ ctl_note(ctl_t *ctl, const char *fmt, ...)
 }
 
 
-/* One line, whatever is in it. */
+/* One line, whatever is in it, without spaces at its end. */
 
 static void
 ctl_line(FILE *out, const char *fmt, va_list args)
 {
-    int    n;
-    char  *text;
+    int      n;
+    char    *text;
+    size_t   len;
 
     n = vasprintf(&text, fmt, args);
 
@@ -75,8 +76,14 @@ ctl_line(FILE *out, const char *fmt, va_list args)
         return;
     }
 
-    text[ctl_printable(text, (size_t) n)] = '\n';
-    fwrite(text, 1, (size_t) n + 1, out);
+    len = ctl_printable(text, (size_t) n);
+
+    while (len > 0 && text[len - 1] == ' ') {
+        len--;
+    }
+
+    text[len] = '\n';
+    fwrite(text, 1, len + 1, out);
     free(text);
 }
 

@@ -384,7 +384,7 @@ ctl_pending_sum(ctl_t *ctl, const ctl_pending_t *p)
             continue;
         }
 
-        ctl_say(ctl, "  %-16s %llu, %llu of them have declined",
+        ctl_say(ctl, "  %-16s %llu have not; %llu of them have declined",
                 p->policies.names[i], (unsigned long long) p->missing[i],
                 (unsigned long long) p->declined[i]);
         json_object_set_new(documents, p->policies.names[i],

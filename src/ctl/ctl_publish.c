@@ -17,6 +17,7 @@ static ctl_exit_e ctl_publish_effect(ctl_t *ctl, ctl_publish_t *p);
 static ctl_exit_e ctl_publish_count(ctl_t *ctl, cg_str_t key,
     const redisReply *values, void *data);
 static void ctl_publish_say(ctl_t *ctl, const ctl_publish_t *p);
+static void ctl_publish_say_when(ctl_t *ctl, const ctl_publish_t *p);
 static ctl_exit_e ctl_publish_write(ctl_t *ctl, ctl_publish_t *p);
 static json_t *ctl_publish_json(const ctl_publish_t *p, bool written);
 
@@ -268,31 +269,51 @@ ctl_publish_say(ctl_t *ctl, const ctl_publish_t *p)
                 p->old.required, ctl_time_text(p->old.effective, when));
     }
 
-    if (p->policy.effective > p->at) {
-        ctl_say(ctl, "version %u is required from %s on, %u until then",
-                p->policy.required, ctl_time_text(p->policy.effective, when),
-                p->policy.before);
-    } else if (p->exists) {
-        ctl_say(ctl, "version %u is required as soon as it is published, "
-                "instead of %u", p->policy.required, e->now);
-    } else {
-        ctl_say(ctl, "version %u is required as soon as it is published, "
-                "instead of what the configuration says", p->policy.required);
-    }
+    ctl_publish_say_when(ctl, p);
 
     if (!p->scan) {
         return;
     }
 
-    ctl_say(ctl, "of %llu subjects with a record", (unsigned long long)
-            e->subjects);
-    ctl_say(ctl, "  %llu pass now and will be asked again",
-            (unsigned long long) e->again);
+    ctl_say(ctl, "of %llu subject%s with a record",
+            (unsigned long long) e->subjects, ctl_s(e->subjects));
+    ctl_say(ctl, "  %llu pass %s and will be asked again",
+            (unsigned long long) e->again,
+            p->policy.effective > p->at ? "until then" : "now");
     ctl_say(ctl, "  %llu are asked already; %llu of them have declined",
             (unsigned long long) e->open, (unsigned long long) e->declined);
-    ctl_say(ctl, "  %llu have accepted it already",
-            (unsigned long long) e->accepted);
+    ctl_say(ctl, "  %llu have accepted %s already",
+            (unsigned long long) e->accepted,
+            p->policy.required < p->policy.version ? "what is required"
+                                                   : "it");
     ctl_say(ctl, "who has no record is asked in any case");
+}
+
+
+static void
+ctl_publish_say_when(ctl_t *ctl, const ctl_publish_t *p)
+{
+    char  when[32];
+
+    if (p->policy.effective > p->at) {
+        ctl_say(ctl, "version %u is required from %s on, %u until then",
+                p->policy.required, ctl_time_text(p->policy.effective, when),
+                p->policy.before);
+
+    } else if (p->policy.required < p->policy.version) {
+        ctl_say(ctl, "version %u is what is new; %u is still what is required",
+                p->policy.version, p->policy.required);
+
+    } else if (p->exists) {
+        ctl_say(ctl, "version %u is required as soon as it is published, "
+                "instead of %u", p->policy.required, p->effect.now);
+
+    } else {
+        ctl_say(ctl, "version %u is required as soon as it is published, "
+                "instead of what the configuration says", p->policy.required);
+        ctl_say(ctl, "it is the first one of \"%s\": only a document that the "
+                "configuration names is asked for", p->name);
+    }
 }
 
 

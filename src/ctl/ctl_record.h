@@ -49,6 +49,16 @@ ctl_exit_e ctl_record_kind(ctl_t *ctl, const ctl_record_t *record,
     uint8_t *kind);
 
 
+/*
+ * ctl_field.c: what a field of a record says, in plain words, or nothing.
+ * Writes to CTL_MAX_WORDS bytes; returns `words`.
+ */
+
+#define CTL_MAX_WORDS  80
+
+char *ctl_field_words(cg_str_t name, cg_str_t value, char *words);
+
+
 /* ctl_record_write.c: the same script as the gate, and its event. */
 
 typedef struct {

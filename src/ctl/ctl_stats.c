@@ -171,9 +171,10 @@ ctl_stats_put(ctl_t *ctl, const ctl_stats_t *s)
 
     documents = json_object();
 
-    ctl_say(ctl, "%llu records, %llu events in %llu buckets",
-            (unsigned long long) s->records, (unsigned long long) s->events,
-            (unsigned long long) s->buckets);
+    ctl_say(ctl, "%llu record%s, %llu event%s in %llu bucket%s",
+            (unsigned long long) s->records, ctl_s(s->records),
+            (unsigned long long) s->events, ctl_s(s->events),
+            (unsigned long long) s->buckets, ctl_s(s->buckets));
 
     for (i = 0; i < s->policies.n; i++) {
         ctl_say(ctl, "  %-16s %llu have version %u, %llu an older one, %llu "

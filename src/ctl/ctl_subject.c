@@ -162,9 +162,10 @@ ctl_subject_residence(ctl_t *ctl, int argc, char **argv)
     }
 
     if (rc == CTL_OK) {
-        ctl_say(ctl, "%s: residence %.*s", written.result,
+        ctl_say(ctl, "residence: %.*s%s",
                 change.value.len > 0 ? 2 : 4,
-                change.value.len > 0 ? (const char *) code : "none");
+                change.value.len > 0 ? (const char *) code : "none",
+                strcmp(written.result, "unchanged") == 0 ? ", as before" : "");
         rc = ctl_put(ctl, json_pack("{s:s, s:I, s:o}",
                                     "result", written.result,
                                     "rev", (json_int_t) written.rev,
@@ -261,11 +262,11 @@ ctl_subject_erased(ctl_t *ctl, size_t n, const ctl_written_t *written)
 
     ctl_time_text(time(NULL) + ctl_setting_span(ctl, CTL_PROOF), until);
 
-    ctl_say(ctl, erased ? "erased" : "it was erased before: nothing is "
-                                     "changed");
-    ctl_say(ctl, "kept as proof: %zu events, under the pseudonym alone, until "
-            "they are", n);
-    ctl_say(ctl, "  exported and trimmed; the last one may go on %s", until);
+    ctl_say(ctl, erased ? "erased  the record"
+                        : "erased  nothing: that was done before");
+    ctl_say(ctl, "kept    %zu event%s as proof, under the pseudonym alone, "
+            "until trimmed;", n, ctl_s(n));
+    ctl_say(ctl, "        the last one not before %s", until);
 
     return ctl_put(ctl, json_pack("{s:s, s:I, s:[s], s:[s], s:I, s:I}",
                                   "result", written->result,
@@ -312,7 +313,7 @@ ctl_subject_json(ctl_t *ctl, const ctl_record_t *record)
 static void
 ctl_subject_say(ctl_t *ctl, const ctl_record_t *record)
 {
-    char       until[32];
+    char       until[32], words[CTL_MAX_WORDS];
     size_t     i, len;
     uint8_t    key[CG_MAX_KEY];
     cg_str_t   name, value;
@@ -328,8 +329,10 @@ ctl_subject_say(ctl_t *ctl, const ctl_record_t *record)
         name = ctl_reply_str(record->hash->element[i]);
         value = ctl_reply_str(record->hash->element[i + 1]);
 
-        ctl_say(ctl, "  %-16.*s %.*s", (int) name.len, name.data,
-                (int) value.len, value.data);
+        ctl_say(ctl, "  %-16.*s %-10.*s%s%s", (int) name.len, name.data,
+                (int) value.len, value.data,
+                *ctl_field_words(name, value, words) != '\0' ? "  " : "",
+                words);
     }
 
     if (ctl_record_erased(record)) {

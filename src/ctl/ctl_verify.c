@@ -184,9 +184,12 @@ ctl_verify_done(ctl_t *ctl, ctl_verify_t *v)
 
     n = json_array_size(v->faults);
 
-    ctl_say(ctl, "%llu events in %llu buckets, %zu lines of checkpoints: %s",
-            (unsigned long long) v->events, (unsigned long long) v->buckets,
-            v->ledger.n, n == 0 ? "no fault" : "see above");
+    ctl_say(ctl, "%llu event%s in %llu bucket%s, %zu line%s of checkpoints: "
+            "%s", (unsigned long long) v->events, ctl_s(v->events),
+            (unsigned long long) v->buckets, ctl_s(v->buckets), v->ledger.n,
+            ctl_s(v->ledger.n), n == 0 ? "no fault"
+                                : n == 1 ? "the fault above"
+                                : "the faults above");
 
     value = json_pack("{s:I, s:I, s:I, s:O}",
                       "events", (json_int_t) v->events,
