@@ -206,9 +206,19 @@ fuzz: fuzz-programs
 	    echo "$$fuzz: $$(tail -n 1 $(BUILD)/fuzz/$$fuzz.log)"; \
 	done
 
-$(BUILD)/fuzz/%: $(BUILD)/fuzz/obj/%.o $(BUILD)/fuzz/libplain.a
+$(BUILD)/fuzz/%: $(BUILD)/fuzz/obj/%.o $(BUILD)/fuzz/libctl.a \
+    $(BUILD)/fuzz/libplain.a
 	$(CLANG) $(SAN) -fsanitize=fuzzer -o $@ $^ $(HIREDIS) \
-	    -Wl,--as-needed -lmaxminddb -ljansson -lcrypto -lm
+	    -Wl,--as-needed -lmaxminddb -ljansson -lssl -lcrypto -lm
+
+# consentctl, but for its main().
+
+$(BUILD)/fuzz/libctl.a: $(patsubst src/%.c,$(BUILD)/fuzz/obj/%.o,\
+    $(filter-out %/ctl_main.c,$(ctl)))
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/fuzz/obj/ctl/%.o: WARN += -D_GNU_SOURCE
 
 $(BUILD)/fuzz/libplain.a: $(alone:src/%.c=$(BUILD)/fuzz/obj/%.o)
 	@rm -f $@
@@ -221,7 +231,8 @@ $(BUILD)/fuzz/obj/%.o: src/%.c
 $(BUILD)/fuzz/obj/%.o: t/fuzz/%.c
 	@mkdir -p $(@D)
 	$(CLANG) $(WARN) $(SAN) -fsanitize=fuzzer-no-link -g -O1 \
-	    -Isrc/core -Isrc/geo -Isrc/cache -Isrc/store -MMD -MP -c -o $@ $<
+	    -Isrc/core -Isrc/geo -Isrc/cache -Isrc/store -Isrc/ctl -MMD -MP \
+	    -c -o $@ $<
 
 
 # The country database of the demo and the tests.
