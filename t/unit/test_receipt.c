@@ -134,6 +134,7 @@ the_largest_fits(void **state)
     in.ndocs = CG_MAX_DOCUMENTS;
     in.npurposes = CG_MAX_PURPOSES;
     in.realm_len = CG_MAX_REALM;
+    in.age = CG_MAX_AGE;
     memset(in.realm, 'r', CG_MAX_REALM);
 
     for (i = 0; i < CG_MAX_DOCUMENTS; i++) {
@@ -181,29 +182,23 @@ values_out_of_range_are_refused(void **state)
 
     (void) state;
 
-    t = receipt();
-    t.subject.kind = CG_SUBJECT_NONE;
-    assert_int_equal(cg_receipt_encode(&t, payload), 0);
+#define refused(change)                                                       \
+    t = receipt();                                                            \
+    change;                                                                   \
+    assert_int_equal(cg_receipt_encode(&t, payload), 0)
 
-    t = receipt();
-    t.purposes[0].value = 2;
-    assert_int_equal(cg_receipt_encode(&t, payload), 0);
-
-    t = receipt();
-    t.docs[0].name_len = 0;
-    assert_int_equal(cg_receipt_encode(&t, payload), 0);
-
-    t = receipt();
-    t.age_state = CG_AGE_MINOR + 1;
-    assert_int_equal(cg_receipt_encode(&t, payload), 0);
-
-    t = receipt();
-    t.residence = CG_CC_TOR;
-    assert_int_equal(cg_receipt_encode(&t, payload), 0);
-
-    t = receipt();
-    t.ndocs = CG_MAX_DOCUMENTS + 1;
-    assert_int_equal(cg_receipt_encode(&t, payload), 0);
+    refused(t.expires = -1);
+    refused(t.subject.kind = CG_SUBJECT_NONE);
+    refused(t.realm_len = CG_MAX_REALM + 1);
+    refused(t.age_state = CG_AGE_MINOR + 1);
+    refused(t.age = CG_MAX_AGE + 1);
+    refused(t.residence = CG_CC_ANONYMIZER);
+    refused(t.residence = CG_CC_TOR);
+    refused(t.ndocs = CG_MAX_DOCUMENTS + 1);
+    refused(t.npurposes = CG_MAX_PURPOSES + 1);
+    refused(t.docs[0].name_len = 0);
+    refused(t.docs[0].name_len = CG_MAX_NAME + 1);
+    refused(t.purposes[0].value = 2);
 }
 
 
