@@ -157,4 +157,21 @@ my $bad = $t->nginx_t(flow_site(server => 'location /s { consent_status xml; }')
 like ref $bad ? $bad->{output} // join('', %$bad) : $bad,
     qr/\[emerg\].*"xml" in "consent_status" directive/, 'a format that is none';
 
+subtest 'without a cache' => sub {
+    local $t->{ports}{''} = $t->port('direct');
+    $t->nginx(flow_site(server => 'consent_subject $http_x_test_account;
+        location = /metrics { consent_status prometheus; }'));
+    my $of = sub ($what) {
+        my ($n) = $t->get('/metrics')->body
+            =~ /^consent_gate_store_lookup_duration_seconds_$what (\S+)$/m;
+        return $n;
+    };
+
+    my $otto = $t->browser('DE', headers => ['X-Test-Account' => 'otto']);
+    $otto->get('/') for 1 .. 20;
+    ok wait_for(sub { $of->('count') == 20 }), 'each lookup is timed';
+    cmp_ok $of->('sum'), '>', 0, 'it took some time';
+    cmp_ok $of->('sum'), '<', 40, 'and not more than it may';
+};
+
 $t->done;
