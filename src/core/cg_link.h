@@ -56,8 +56,9 @@ size_t cg_link_seal(cg_keys_t *keys, const cg_link_t *t, uint8_t *text);
 cg_link_e cg_link_open(cg_keys_t *keys, cg_link_t *t, cg_str_t text,
     cg_str_t realm, int64_t now);
 /*
- * What the record says (NULL: there is none): CG_LINK_ERASED if it was erased,
- * or all of it withdrawn, after the link was made; else CG_LINK_OK.
+ * What the record says (NULL: there is none): CG_LINK_ERASED if it was erased
+ * after the link was made, or withdrawn so that it says nothing, not even that
+ * a purpose is refused; else CG_LINK_OK.
  */
 cg_link_e cg_link_check(const cg_link_t *t, const cg_record_t *record);
 
