@@ -6,6 +6,10 @@
 #include "ngx_http_consent_override.h"
 
 
+static ngx_uint_t ngx_http_consent_may_begin(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx);
+
+
 /* What a navigation elsewhere would meet: our pages tell of that. */
 
 void
@@ -50,11 +54,26 @@ ngx_http_consent_show_page(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
     }
 
     if (ctx->facts.subject == CG_SUBJECT_NONE && ctx->mode != CG_MODE_REPORT
-        && (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))
+        && ngx_http_consent_may_begin(r, ctx)
         && ngx_http_consent_new_visitor(r, ctx) != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     return NGX_DECLINED;
+}
+
+
+/*
+ * Whoever comes by a form of another site comes without cookies (SameSite=Lax),
+ * and may have one, which a new one would take the place of. That this is the
+ * page once more, and so a GET by now, does not matter.
+ */
+
+static ngx_uint_t
+ngx_http_consent_may_begin(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
+{
+    return (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))
+           && ((ctx->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))
+               || ngx_http_consent_same_origin(r, ctx));
 }
