@@ -8,6 +8,7 @@ use v5.36;
 use lib 't/lib';
 use MIME::Base64 qw(decode_base64url);
 use Test::More;
+use Time::HiRes ();
 use ConsentGate::Flow;
 use ConsentGate::Test;
 
@@ -206,6 +207,33 @@ subtest 'a cluster' => sub {
         PEOPLE == grep { ($cluster->hash($_->{account}{record})->{eea} // 0)
             == $today } @people
     }, 10), 'and the visit of each is remembered, on whatever node';
+};
+
+# Redis answers, but late, and every write meets another one.
+subtest 'no end of it' => sub {
+    my $p = person();
+    my %record = (
+        $p->{visitor}{record} => { k => $p->{visitor}{check}, rev => 1,
+            'p.analytics' => 0 },
+        $p->{account}{record} => { k => $p->{account}{check}, rev => 5 },
+    );
+    my $fake = $t->fake(
+        HGETALL => [],
+        HMGET   => sub ($name, $key, @fields) {
+            return [map { $record{$key}{$_} } @fields];
+        },
+        EVALSHA => { reply => ['conflict', \9], delay => 0.3 },
+    );
+    my $store = ConsentGate::Test::consent_block()
+        =~ s/%%REDIS%%/$fake->address/er
+        =~ s/^(\s+write_timeout\s+)\w+/$1 . '500ms'/mer;
+    ok $t->reload(site(store => $store), workers => 1), 'reload';
+
+    my $before = Time::HiRes::time();
+    is $p->{browser}->get('/')->status, 302, 'is answered';
+    cmp_ok Time::HiRes::time() - $before, '<', 1, 'within twice write_timeout';
+    is scalar($fake->seen('EVALSHA')), 2, 'after the second write';
+    like $t->log, qr/was not added to an account: timed out/, 'and is logged';
 };
 
 $t->done;

@@ -21,7 +21,9 @@
  * the receipt cookie: with a new answer of the visitor comes a new receipt.
  *
  * If anything goes wrong the account has what it had before. It is tried again
- * by a later request; what was written is the same event then.
+ * by a later request; what was written is the same event then. So a merge may
+ * end between any two steps: it does when it has taken the time of one write,
+ * be it that Redis is slow, or that the account changes all the while.
  */
 
 #define NGX_HTTP_CONSENT_ADOPT_TIME   3600      /* seconds it is seen to */
@@ -45,6 +47,7 @@ static ngx_int_t ngx_http_consent_adopt_visitor(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
 static ngx_int_t ngx_http_consent_adopt_account(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
+static ngx_uint_t ngx_http_consent_adopt_late(ngx_http_consent_adopt_t *adopt);
 static void ngx_http_consent_adopt_fill(ngx_http_consent_ctx_t *ctx);
 static ngx_int_t ngx_http_consent_adopt_written(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx);
@@ -127,6 +130,7 @@ ngx_http_consent_adopt_begin(ngx_http_request_t *r,
     scf = ngx_http_get_module_srv_conf(r, ngx_http_consent_gate_module);
 
     ngx_memcpy(adopt->key, key, sizeof(key));
+    adopt->until = ngx_current_msec + ctx->mcf->store->write_timeout;
 
     if (!cg_subject_derive(&adopt->visitor, ctx->mcf->keys, CG_SUBJECT_VISITOR,
                            ngx_http_consent_cstr(&scf->realm),
@@ -212,6 +216,10 @@ ngx_http_consent_adopt_read(ngx_http_request_t *r,
 {
     ngx_consent_call_t  *call;
 
+    if (ngx_http_consent_adopt_late(ctx->adopt)) {
+        return ngx_http_consent_adopt_failed(ctx);
+    }
+
     ctx->adopt->step = step;
 
     call = &ctx->adopt->call;
@@ -222,6 +230,21 @@ ngx_http_consent_adopt_read(ngx_http_request_t *r,
 
     return ngx_http_consent_adopt_asked(r, ctx,
                            ngx_consent_store_lookup(ctx->mcf->client, call));
+}
+
+
+/* Whether the merge has taken its time; ngx_current_msec comes round. */
+
+static ngx_uint_t
+ngx_http_consent_adopt_late(ngx_http_consent_adopt_t *adopt)
+{
+    if ((ngx_msec_int_t) (ngx_current_msec - adopt->until) < 0) {
+        return 0;
+    }
+
+    adopt->call.status = NGX_CONSENT_STORE_TIMEOUT;
+
+    return 1;
 }
 
 
@@ -392,6 +415,10 @@ ngx_http_consent_adopt_write(ngx_http_request_t *r,
 
     adopt = ctx->adopt;
 
+    if (ngx_http_consent_adopt_late(adopt)) {
+        return ngx_http_consent_adopt_failed(ctx);
+    }
+
     if (ngx_http_consent_adopt_event(r, ctx) != NGX_OK) {
         return NGX_ERROR;
     }
@@ -440,10 +467,20 @@ ngx_http_consent_adopt_end(ngx_http_consent_ctx_t *ctx, time_t seconds,
 static ngx_int_t
 ngx_http_consent_adopt_failed(ngx_http_consent_ctx_t *ctx)
 {
-    ngx_log_error(NGX_LOG_ERR, ctx->request->connection->log, 0,
-                  "consent gate: what a visitor has said was not added to "
-                  "an account: %s",
-                  ngx_consent_status_text(ctx->adopt->call.status));
+    const char  *why;
+
+    why = ngx_consent_status_text(ctx->adopt->call.status);
+
+    if (ctx->adopt->step == NGX_HTTP_CONSENT_ADOPT_TOMBSTONE) {
+        ngx_log_error(NGX_LOG_ERR, ctx->request->connection->log, 0,
+                      "consent gate: what an account has taken over is still "
+                      "on record of the visitor: %s", why);
+
+    } else {
+        ngx_log_error(NGX_LOG_ERR, ctx->request->connection->log, 0,
+                      "consent gate: what a visitor has said was not added to "
+                      "an account: %s", why);
+    }
 
     ngx_http_consent_count(&ngx_http_consent_counters(ctx->mcf)
                                       ->merges[NGX_HTTP_CONSENT_WRITE_FAILED]);

@@ -25,6 +25,7 @@ typedef enum {
 typedef struct ngx_http_consent_adopt_s {
     ngx_http_consent_adopt_e   step;
     ngx_uint_t                 tries;
+    ngx_msec_t                 until;        /* after it, no next step */
     uint8_t                    key[16];      /* of who with whom, see .c */
     cg_subject_t               visitor;
     cg_record_t                said;         /* by the visitor */
