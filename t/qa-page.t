@@ -48,6 +48,10 @@ $t->nginx(<<'END');
             consent_gate off;
             consent_qa;
         }
+        location /shop/ {
+            consent_require_purpose ads;
+            location = /shop/qa { consent_qa; }
+        }
         location = /index.html { }
         location = /policy-update { default_type text/html; }
         location /consent/ { consent_api; }
@@ -233,6 +237,19 @@ subtest 'the trace' => sub {
         ->{record}{documents}[0]{enforced}, 9, 'and next week';
     is json('country=DE&class=subresource')->{class}, 'subresource',
         'another class';
+};
+
+subtest 'settings of elsewhere' => sub {
+    my $query = 'country=DE&record=refused';
+
+    is navigation($query), 'pass pass accepted', 'here it passes';
+    is json($query)->{location}, '/qa', 'the JSON says where that is';
+    is navigation($query, '/shop/qa'), 'html refuse purpose',
+        'and in the shop it is refused';
+    is json($query, '/shop/qa')->{location}, '/shop/qa', 'which it says, too';
+    like page("?preview=1&$query")->body,
+        qr{<caption>As <code>.*, by the settings of location <code>/qa</code>},
+        'and so does the page';
 };
 
 subtest 'what is wrong' => sub {

@@ -6,8 +6,8 @@
 #include "ngx_http_consent_qa.h"
 
 
-static void ngx_http_consent_qa_json_whom(ngx_http_consent_ctx_t *ctx,
-    ngx_http_consent_qa_t *qa, cg_out_t *out);
+static void ngx_http_consent_qa_json_whom(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_http_consent_qa_t *qa, cg_out_t *out);
 static void ngx_http_consent_qa_json_classes(ngx_http_consent_ctx_t *ctx,
     ngx_http_consent_qa_t *qa, cg_out_t *out);
 static void ngx_http_consent_qa_json_place(ngx_http_request_t *r,
@@ -66,7 +66,7 @@ ngx_http_consent_qa_json(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
 
     cg_out_init(&out, body.data, size);
 
-    ngx_http_consent_qa_json_whom(ctx, qa, &out);
+    ngx_http_consent_qa_json_whom(r, ctx, qa, &out);
     ngx_http_consent_qa_json_classes(ctx, qa, &out);
 
     cg_out_str(&out, cg_str(",\"class\":"));
@@ -100,12 +100,17 @@ ngx_http_consent_qa_json(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
 }
 
 
+/* Whom and where it is about: other locations may have other settings. */
+
 static void
-ngx_http_consent_qa_json_whom(ngx_http_consent_ctx_t *ctx,
-    ngx_http_consent_qa_t *qa, cg_out_t *out)
+ngx_http_consent_qa_json_whom(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_http_consent_qa_t *qa, cg_out_t *out)
 {
-    u_char    text[NGX_HTTP_CONSENT_OVERRIDE_TEXT];
-    cg_out_t  part;
+    u_char                     text[NGX_HTTP_CONSENT_OVERRIDE_TEXT];
+    cg_out_t                   part;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
 
     cg_out_init(&part, text, sizeof(text));
 
@@ -124,6 +129,8 @@ ngx_http_consent_qa_json_whom(ngx_http_consent_ctx_t *ctx,
 
     cg_out_str(out, cg_str(",\"override\":"));
     cg_out_json(out, (cg_str_t) { cg_out_len(&part), text });
+    cg_out_str(out, cg_str(",\"location\":"));
+    cg_out_json(out, ngx_http_consent_cstr(&clcf->name));
     cg_out_str(out, cg_str(",\"now\":"));
     cg_out_uint(out, (uint64_t) qa->now);
 }

@@ -8,8 +8,10 @@
 
 static void ngx_http_consent_qa_browser(ngx_http_consent_ctx_t *ctx,
     ngx_http_consent_qa_t *qa, cg_out_t *out);
-static void ngx_http_consent_qa_results(ngx_http_consent_ctx_t *ctx,
-    ngx_http_consent_qa_t *qa, cg_out_t *out);
+static void ngx_http_consent_qa_results(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, ngx_http_consent_qa_t *qa, cg_out_t *out);
+static void ngx_http_consent_qa_caption(ngx_http_request_t *r,
+    ngx_http_consent_ctx_t *ctx, cg_out_t *out);
 static void ngx_http_consent_qa_link(ngx_http_request_t *r,
     ngx_http_consent_ctx_t *ctx, ngx_http_consent_qa_t *qa, cg_out_t *out);
 static void ngx_http_consent_qa_steps(ngx_http_request_t *r,
@@ -112,7 +114,7 @@ ngx_http_consent_qa_page(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
     put("<h2>Who to be</h2>\n");
     ngx_http_consent_qa_form(ctx, qa, out);
 
-    ngx_http_consent_qa_results(ctx, qa, out);
+    ngx_http_consent_qa_results(r, ctx, qa, out);
     ngx_http_consent_qa_link(r, ctx, qa, out);
     ngx_http_consent_qa_steps(r, qa, out);
     ngx_http_consent_qa_evidence(&qa->traces[qa->klass], out);
@@ -163,11 +165,9 @@ ngx_http_consent_qa_browser(ngx_http_consent_ctx_t *ctx,
 
 
 static void
-ngx_http_consent_qa_results(ngx_http_consent_ctx_t *ctx,
+ngx_http_consent_qa_results(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
     ngx_http_consent_qa_t *qa, cg_out_t *out)
 {
-    u_char          words[NGX_HTTP_CONSENT_OVERRIDE_TEXT];
-    cg_out_t        part;
     cg_class_e      klass;
     cg_action_e     action;
     cg_decision_t  *d;
@@ -180,18 +180,9 @@ ngx_http_consent_qa_results(ngx_http_consent_ctx_t *ctx,
     put("<h2 id=\"result\">What happens</h2>\n<div class=\"wide\">"
         "<table class=\"stack\">\n<caption>");
 
-    if (ctx->override) {
-        cg_out_init(&part, words, sizeof(words));
-        cg_override_text(&ctx->override->o, &part);
-        put("As <code>");
-        cg_out_html(out, (cg_str_t) { cg_out_len(&part), words });
-        put("</code>");
+    ngx_http_consent_qa_caption(r, ctx, out);
 
-    } else {
-        put("As this browser is");
-    }
-
-    put(", at a location with the settings of this one.</caption>\n"
+    put("</caption>\n"
         "<thead><tr><th scope=\"col\">Request</th>"
         "<th scope=\"col\">Client gets</th><th scope=\"col\">Decision</th>"
         "<th scope=\"col\">Reason</th><th scope=\"col\">Missing</th></tr>"
@@ -217,6 +208,36 @@ ngx_http_consent_qa_results(ngx_http_consent_ctx_t *ctx,
     }
 
     put("</tbody>\n</table></div>\n");
+}
+
+
+/* Whom and where it is about: other locations may have other settings. */
+
+static void
+ngx_http_consent_qa_caption(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
+    cg_out_t *out)
+{
+    u_char                     words[NGX_HTTP_CONSENT_OVERRIDE_TEXT];
+    cg_out_t                   part;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    if (ctx->override) {
+        cg_out_init(&part, words, sizeof(words));
+        cg_override_text(&ctx->override->o, &part);
+        put("As <code>");
+        cg_out_html(out, (cg_str_t) { cg_out_len(&part), words });
+        put("</code>");
+
+    } else {
+        put("As this browser is");
+    }
+
+    put(", by the settings of location <code>");
+    cg_out_html(out, ngx_http_consent_cstr(&clcf->name));
+    put("</code>, where this page stands. Where others count, another "
+        "<code>consent_qa</code> may stand, or <code>consent_explain</code>.");
 }
 
 
