@@ -17,6 +17,12 @@ sub slurp ($path) {
     return scalar <$fh>;
 }
 
+# What a setting is if nothing sets it, by the help.
+sub preset ($setting) {
+    return `'$ctl' help` =~ /^  --\Q$setting\E .*?(?=^  --|\n\n)/ms
+        && $& =~ /^ +\(([^()]*)\)$/m ? $1 : undef;
+}
+
 my %table = map { /^([^:]+):(.*)$/ ? ("$1" => [$2 =~ /--([\w-]+)/g]) : () }
     split /\n/, `'$ctl' help --table`;
 my @global = @{ delete $table{'*'} };
@@ -40,6 +46,23 @@ subtest 'the manual page' => sub {
 
     is_deeply [sort $options =~ /^\.TP\n\\fB--([\w-]+)/mg], [sort @global],
         'each option of every command';
+
+    for my $command (grep { $_ ne 'help' } sort keys %table) {
+        my ($words) = `'$ctl' help $command` =~ /\n\n(.*?)\n\n/s;
+        my ($page) = $section{$command} =~ /\n(.*?)\n\.PP\n/s;
+        is $page, $words, "$command: the words of its help";
+    }
+
+    my @settings = map { [$_, preset($_)] } `'$ctl' help`
+        =~ /^Settings:.*?\n\n(.*?)\n\n/ms ? $1 =~ /^  --([\w-]+)/mg : ();
+    my ($settings) = $man =~ /^\.SH SETTINGS\n(.*?)^\.SH /ms;
+    is_deeply [$settings =~ /^\\fB--([\w-]+)/mg], [map { $_->[0] } @settings],
+        'each setting';
+    my %of = map { /^\\fB--([\w-]+)\\fR(.*)/s ? ($1 => $2) : () }
+        split /^\.TP\n/m, $settings;
+    is_deeply [grep { defined $_->[1] && $of{$_->[0]} !~ /^\(\Q$_->[1]\E\)$/m }
+            @settings],
+        [], 'with what it is without being set';
 };
 
 subtest 'exit codes' => sub {

@@ -51,7 +51,8 @@ const ctl_command_t  ctl_commands[] = {
     { "subject show", "",
       "what is on record about somebody",
       "Shows the record of an account, of a visitor, or of a pseudonym: its "
-      "fields as they are in Redis, and how long it is kept.\n\n"
+      "fields as they are in Redis, what each means, and how long it is "
+      "kept.\n\n"
       "  consentctl subject show --subject anna\n"
       "  consentctl subject show --pseudonym CjRtZ0aXk1mN3pQyT7vWbg --json",
       ctl_subject_options, ctl_subject_show },
@@ -59,8 +60,9 @@ const ctl_command_t  ctl_commands[] = {
     { "subject export", "",
       "somebody's copy of all that is kept",
       "Prints the record and the subject's events as JSON, in the form of the "
-      "API's GET export, which docs/export.schema.json describes. An event "
-      "whose signature is not good is left out.\n\n"
+      "API's GET export, which docs/export.schema.json describes. Events that "
+      "an erasure has left are in it, also without a record. An event whose "
+      "signature is not good is left out.\n\n"
       "  consentctl subject export --subject anna > anna.json",
       ctl_subject_options, ctl_subject_export },
 
@@ -105,8 +107,9 @@ const ctl_command_t  ctl_commands[] = {
     { "verify", "",
       "look for events that are missing, moved or altered",
       "Checks the signature of each event, that each follows from the one "
-      "before in its bucket and in its subject's history, that each record "
-      "names an event that is there, and all of it against the checkpoints. "
+      "before in its bucket and in its subject's history, that the record of "
+      "each of these subjects names an event that is there, and all of it "
+      "against the checkpoints. "
       "The first fault of each bucket is named: malformed, unknown_key, "
       "altered, moved, repeated, reordered, missing, truncated, forked.\n\n"
       "  consentctl verify\n"
@@ -119,15 +122,15 @@ const ctl_command_t  ctl_commands[] = {
       "Writes events as JSON Lines: bucket, entry, and b, m and l as they are "
       "in Redis. Beside it goes a signed manifest: how far each bucket has "
       "been exported. Events are checked on the way; a bucket with a fault is "
-      "left out.\n\n"
+      "left out. Both files appear when they are complete.\n\n"
       "  consentctl events export --output 2026-01.jsonl\n"
       "  consentctl events export --output all.jsonl --all",
       ctl_events_export_options, ctl_events_export },
 
     { "events trim", "",
       "delete what has been exported and is older than proof",
-      "Deletes the events of an export from Redis, when the file is as it was "
-      "written, when they are older than proof, and when those in Redis are "
+      "Deletes the events of an export from Redis, if the file is as it was "
+      "written, if they are older than proof, and if those in Redis are "
       "the same ones. The last event of each bucket stays, for the next one "
       "builds on it. Where the chain begins from now on is signed in the file "
       "of checkpoints, which verify needs.\n\n"
