@@ -76,7 +76,8 @@ subtest 'its words' => sub {
     fails $ctl->run(qw(link --subject anna --url), $_), 2,
         qr/--url: ".*" is not .*/, "--url $_"
         for '/consent/link', 'https://a b', 'https://a/#b', 'javascript:x';
-    fails $ctl->run(qw(link anna)), 2, 'no arguments: .*', 'an argument';
+    fails $ctl->run(qw(link anna)), 2, 'link takes options only: "anna" is none',
+        'an argument';
     fails $ctl->run(qw(link --subject), ''), 2, 'an empty account is nobody',
         'nobody';
     fails $ctl->run(qw(link --subject a --format csv)), 2, '--format .*',

@@ -19,6 +19,7 @@
 #define CTL_MAX_OPTIONS  32       /* of one command, settings apart */
 #define CTL_MAX_LINE     65536    /* bytes of a line of input */
 #define CTL_BUCKETS      4096     /* streams of events */
+#define CTL_MAX_URL      1024     /* bytes */
 
 
 /*
@@ -146,6 +147,11 @@ const ctl_command_t *ctl_command_find(int argc, char **argv, int *words);
 ctl_exit_e ctl_options_parse(ctl_t *ctl, int *argc, char **argv);
 /* The value of an option of the command; a flag's is ""; NULL: not given. */
 const char *ctl_option(ctl_t *ctl, const char *name);
+/*
+ * The option "url", an http or https URL of at most CTL_MAX_URL bytes to which
+ * a query can be added; NULL: not given.
+ */
+ctl_exit_e ctl_option_url(ctl_t *ctl, const char **url);
 /* A number of at most `max`; *n is left alone when it is not given. */
 ctl_exit_e ctl_option_uint(ctl_t *ctl, const char *name, uint64_t max,
     uint64_t *n);

@@ -40,11 +40,8 @@ ctl_checkpoint(ctl_t *ctl, int argc, char **argv)
     ctl_exit_e         rc, put;
     ctl_checkpoint_t   c;
 
+    (void) argc;
     (void) argv;
-
-    if (argc > 0) {
-        return ctl_fail(ctl, CTL_USAGE, "checkpoint takes options only");
-    }
 
     memset(&c, 0, sizeof(c));
     c.faults = json_array();

@@ -66,11 +66,8 @@ ctl_events_export(ctl_t *ctl, int argc, char **argv)
     ctl_exit_e    rc;
     ctl_export_t  e;
 
+    (void) argc;
     (void) argv;
-
-    if (argc > 0) {
-        return ctl_fail(ctl, CTL_USAGE, "events export takes options only");
-    }
 
     memset(&e, 0, sizeof(e));
     e.buckets = json_object();

@@ -76,11 +76,8 @@ ctl_events_trim(ctl_t *ctl, int argc, char **argv)
     ctl_exit_e   rc;
     ctl_trim_t  *t;
 
+    (void) argc;
     (void) argv;
-
-    if (argc > 0) {
-        return ctl_fail(ctl, CTL_USAGE, "events trim takes options only");
-    }
 
     t = calloc(1, sizeof(ctl_trim_t));
     if (t == NULL) {

@@ -15,7 +15,6 @@
 #define CTL_LINK_BATCH    500       /* records asked for at once */
 #define CTL_LINK_EVERY    10000     /* links between two lines of progress */
 #define CTL_LINK_TTL      2592000   /* seconds, of a link: 30 days */
-#define CTL_LINK_MAX_URL  1024      /* bytes */
 
 
 /* One run: links are made by the batch, for their records are asked for. */
@@ -68,12 +67,8 @@ ctl_link(ctl_t *ctl, int argc, char **argv)
     ctl_exit_e    rc;
     ctl_links_t  *links;
 
+    (void) argc;
     (void) argv;
-
-    if (argc > 0) {
-        return ctl_fail(ctl, CTL_USAGE, "no arguments: give --subject, or a "
-                        "list on standard input");
-    }
 
     links = calloc(1, sizeof(ctl_links_t));
     if (links == NULL) {
@@ -122,17 +117,6 @@ ctl_link_set(ctl_t *ctl, ctl_links_t *links)
     }
 
     links->expires = time(NULL) + ttl;
-    links->url = ctl_option(ctl, "url");
-
-    if (links->url != NULL
-        && ((strncmp(links->url, "https://", 8) != 0
-             && strncmp(links->url, "http://", 7) != 0)
-            || strlen(links->url) > CTL_LINK_MAX_URL
-            || strpbrk(links->url, " \"#\r\n\t") != NULL))
-    {
-        return ctl_fail(ctl, CTL_USAGE, "--url: \"%s\" is not an http or https "
-                        "URL", links->url);
-    }
 
     format = ctl_option(ctl, "format");
     links->list = ctl_option(ctl, "subject") == NULL;
@@ -143,7 +127,7 @@ ctl_link_set(ctl_t *ctl, ctl_links_t *links)
                         "--subject is one");
     }
 
-    return CTL_OK;
+    return ctl_option_url(ctl, &links->url);
 }
 
 
@@ -288,7 +272,7 @@ ctl_link_rev(const redisReply *reply)
 static ctl_exit_e
 ctl_link_make(ctl_t *ctl, ctl_links_t *links, size_t i, uint32_t rev)
 {
-    char         link[CTL_LINK_MAX_URL + CG_MAX_TOKEN + 8];
+    char         link[CTL_MAX_URL + CG_MAX_TOKEN + 8];
     size_t       n;
     uint8_t      token[CG_MAX_TOKEN];
     cg_link_t    t;

@@ -95,6 +95,11 @@ ctl_run(ctl_t *ctl, int argc, char **argv)
         return CTL_OK;
     }
 
+    if (argc > 0 && ctl->command->args[0] == '\0') {
+        return ctl_fail(ctl, CTL_USAGE, "%s takes options only: \"%s\" is "
+                        "none", ctl->command->name, argv[0]);
+    }
+
     /* help comes even when the settings are what is wrong */
 
     rc = strcmp(ctl->command->name, "help") == 0 ? CTL_OK : ctl_conf_load(ctl);

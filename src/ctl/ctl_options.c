@@ -82,6 +82,28 @@ ctl_option(ctl_t *ctl, const char *name)
 
 
 ctl_exit_e
+ctl_option_url(ctl_t *ctl, const char **url)
+{
+    const char  *value;
+
+    value = ctl_option(ctl, "url");
+    *url = value;
+
+    if (value != NULL
+        && ((strncmp(value, "https://", 8) != 0
+             && strncmp(value, "http://", 7) != 0)
+            || strlen(value) > CTL_MAX_URL
+            || strpbrk(value, " \"#\r\n\t") != NULL))
+    {
+        return ctl_fail(ctl, CTL_USAGE, "--url: \"%s\" is not an http or https "
+                        "URL", value);
+    }
+
+    return CTL_OK;
+}
+
+
+ctl_exit_e
 ctl_option_uint(ctl_t *ctl, const char *name, uint64_t max, uint64_t *n)
 {
     const char  *value;

@@ -11,7 +11,6 @@
 
 
 #define CTL_OVERRIDE_TTL      "1h"
-#define CTL_OVERRIDE_MAX_URL  1024      /* bytes */
 
 
 static ctl_exit_e ctl_override_words(ctl_t *ctl, cg_override_t *o);
@@ -56,12 +55,8 @@ ctl_override(ctl_t *ctl, int argc, char **argv)
     ctl_exit_e     rc;
     cg_override_t  o;
 
+    (void) argc;
     (void) argv;
-
-    if (argc > 0) {
-        return ctl_fail(ctl, CTL_USAGE, "no arguments: see `consentctl help "
-                        "override`");
-    }
 
     memset(&o, 0, sizeof(cg_override_t));
 
@@ -135,16 +130,11 @@ ctl_override_seal(ctl_t *ctl, cg_override_t *o)
     char         token[CG_MAX_TOKEN + 1];
     size_t       n;
     const char  *url;
+    ctl_exit_e   rc;
 
-    url = ctl_option(ctl, "url");
-
-    if (url && ((strncmp(url, "https://", 8) != 0
-                 && strncmp(url, "http://", 7) != 0)
-                || strlen(url) > CTL_OVERRIDE_MAX_URL
-                || strpbrk(url, " \"#\r\n\t") != NULL))
-    {
-        return ctl_fail(ctl, CTL_USAGE, "--url: \"%s\" is not an http or https "
-                        "URL", url);
+    rc = ctl_option_url(ctl, &url);
+    if (rc != CTL_OK) {
+        return rc;
     }
 
     n = RAND_bytes(o->id, CG_OVERRIDE_ID) == 1
@@ -164,7 +154,7 @@ static ctl_exit_e
 ctl_override_put(ctl_t *ctl, const cg_override_t *o, const char *url,
     const char *token)
 {
-    char      expires[32], link[CTL_OVERRIDE_MAX_URL + CG_MAX_TOKEN + 32];
+    char      expires[32], link[CTL_MAX_URL + CG_MAX_TOKEN + 32];
     uint8_t   words[CG_OVERRIDE_TEXT];
     cg_out_t  out;
     json_t   *value;

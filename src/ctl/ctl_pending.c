@@ -53,12 +53,8 @@ ctl_pending(ctl_t *ctl, int argc, char **argv)
     ctl_exit_e     rc;
     ctl_pending_t  p;
 
+    (void) argc;
     (void) argv;
-
-    if (argc > 0) {
-        return ctl_fail(ctl, CTL_USAGE, "pending takes options, and a list on "
-                        "standard input");
-    }
 
     memset(&p, 0, sizeof(p));
     p.now = time(NULL);

@@ -44,11 +44,8 @@ ctl_stats(ctl_t *ctl, int argc, char **argv)
     ctl_exit_e   rc;
     ctl_stats_t  s;
 
+    (void) argc;
     (void) argv;
-
-    if (argc > 0) {
-        return ctl_fail(ctl, CTL_USAGE, "stats takes options only");
-    }
 
     memset(&s, 0, sizeof(s));
 

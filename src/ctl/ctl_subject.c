@@ -58,11 +58,8 @@ ctl_subject_show(ctl_t *ctl, int argc, char **argv)
     ctl_exit_e    rc;
     ctl_record_t  record;
 
+    (void) argc;
     (void) argv;
-
-    if (argc > 0) {
-        return ctl_fail(ctl, CTL_USAGE, "subject show takes options only");
-    }
 
     rc = ctl_record_find(ctl, &record);
 
@@ -90,11 +87,8 @@ ctl_subject_erase(ctl_t *ctl, int argc, char **argv)
     ctl_change_t    change;
     ctl_written_t   written;
 
+    (void) argc;
     (void) argv;
-
-    if (argc > 0) {
-        return ctl_fail(ctl, CTL_USAGE, "subject erase takes options only");
-    }
 
     memset(&change, 0, sizeof(change));
     change.what = "erase";
@@ -134,12 +128,8 @@ ctl_subject_residence(ctl_t *ctl, int argc, char **argv)
     ctl_change_t    change;
     ctl_written_t   written;
 
+    (void) argc;
     (void) argv;
-
-    if (argc > 0) {
-        return ctl_fail(ctl, CTL_USAGE, "subject residence takes options "
-                        "only");
-    }
 
     memset(&change, 0, sizeof(change));
     change.what = "set";

@@ -48,11 +48,8 @@ ctl_subject_export(ctl_t *ctl, int argc, char **argv)
     ctl_copy_t   c;
     ctl_exit_e   rc;
 
+    (void) argc;
     (void) argv;
-
-    if (argc > 0) {
-        return ctl_fail(ctl, CTL_USAGE, "subject export takes options only");
-    }
 
     memset(&c, 0, sizeof(c));
 
