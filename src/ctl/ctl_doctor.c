@@ -183,8 +183,8 @@ ctl_doctor_keys(ctl_t *ctl, ctl_doctor_t *d)
 
     ctl_doctor_add(ctl, d, CTL_CHECK_OK, "key file", "",
                    "%s has %zu signing key%s, the first is \"%.*s\"", path,
-                   ctl->keys.nsign, ctl_s(ctl->keys.nsign), (int) ctl->keys.sign[0].kid_len,
-                   ctl->keys.sign[0].kid);
+                   ctl->keys.nsign, ctl_s(ctl->keys.nsign),
+                   (int) ctl->keys.sign[0].kid_len, ctl->keys.sign[0].kid);
 }
 
 

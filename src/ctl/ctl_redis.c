@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+#include "../core/cg_grant.h"
 #include "ctl_redis.h"
 
 
@@ -17,6 +18,8 @@ static ctl_node_t *ctl_redis_try(ctl_t *ctl, const char *address,
 static ctl_node_t *ctl_redis_master(ctl_t *ctl, ctl_node_t *sentinel,
     const char *master);
 static bool ctl_redis_address(const redisReply *reply, char *address);
+static void ctl_redis_advice(const redisReply *error, char *advice,
+    size_t size);
 static bool ctl_redis_is_master(ctl_t *ctl, ctl_node_t *node);
 
 
@@ -318,12 +321,41 @@ ctl_redis_is_master(ctl_t *ctl, ctl_node_t *node)
 redisReply *
 ctl_redis_checked(ctl_t *ctl, const ctl_node_t *node, redisReply *reply)
 {
+    char  advice[80];
+
     if (reply != NULL && reply->type == REDIS_REPLY_ERROR) {
-        ctl_fail(ctl, CTL_REDIS, "Redis at %s refuses: %s", node->name,
-                 reply->str);
+        ctl_redis_advice(reply, advice, sizeof(advice));
+        ctl_fail(ctl, CTL_REDIS, "Redis at %s refuses: %s%s", node->name,
+                 reply->str, advice);
         freeReplyObject(reply);
         return NULL;
     }
 
     return reply;
+}
+
+
+/* What the user is not permitted: the rule that grants it. */
+
+static void
+ctl_redis_advice(const redisReply *error, char *advice, size_t size)
+{
+    cg_str_t  command;
+
+    switch (cg_grant_parse(ctl_reply_str(error), &command)) {
+
+    case CG_GRANT_NONE:
+        advice[0] = '\0';
+        break;
+
+    case CG_GRANT_COMMAND:
+        snprintf(advice, size, ": allow this user +%.*s", (int) command.len,
+                 (const char *) command.data);
+        break;
+
+    default:
+        snprintf(advice, size, ": give this user the rules of "
+                 "consentctl.acl");
+        break;
+    }
 }
