@@ -133,6 +133,19 @@ subtest 'Redis goes away' => sub {
         unlink "$dir/other";
     }
     $fake->stop;
+
+    # a page of a list, and then no more
+    my $list = $t->fake(HGETALL => ['terms', 'version=1'], HMGET => sub (@) {
+        return ++$n > 700 ? { close => 1 } : [(undef) x 7];
+    });
+    $n = 0;
+    my $run = $ctl->run('pending', '--server', $list->address,
+        \join '', map { "user$_\n" } 1 .. 1000);
+    is $run->code, 4, 'a list: exit code';
+    is $run->out =~ tr/\n//, 500, 'what was told by then is told';
+    like $run->err, qr/^this is not all: 500 subjects looked at before that$/m,
+        'and that it is not all';
+    $list->stop;
 };
 
 

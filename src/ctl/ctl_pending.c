@@ -78,6 +78,11 @@ ctl_pending(ctl_t *ctl, int argc, char **argv)
 
     rc = scan ? ctl_pending_scan(ctl, &p) : ctl_pending_list(ctl, &p);
 
+    if (rc != CTL_OK && p.subjects > 0) {
+        ctl_note(ctl, "this is not all: %llu subject%s looked at before that",
+                 (unsigned long long) p.subjects, ctl_s(p.subjects));
+    }
+
     return rc == CTL_OK ? ctl_pending_sum(ctl, &p) : rc;
 }
 
