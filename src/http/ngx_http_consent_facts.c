@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: BSD-2-Clause
  */
 
+#include "ngx_http_consent_cached.h"
 #include "ngx_http_consent_cookies.h"
 #include "ngx_http_consent_counters.h"
 #include "ngx_http_consent_override.h"

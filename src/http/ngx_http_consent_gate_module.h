@@ -253,6 +253,7 @@ typedef struct {
     ngx_event_t                   resume;      /* when that has landed */
     uint64_t                      asked;       /* us, when `call` was made */
     uint8_t                       cache;       /* ngx_http_consent_cache_e */
+    bool                          found;       /* there, with a record */
 
     ngx_str_t                     token;       /* the form token, once made */
     cg_link_t                    *link;        /* by which the subject came */
@@ -389,11 +390,6 @@ ngx_int_t ngx_http_consent_show_page(ngx_http_request_t *r,
 /* In a worker, when there is a cache. */
 ngx_int_t ngx_http_consent_flights_init(ngx_http_consent_main_conf_t *mcf,
     ngx_cycle_t *cycle);
-/* The subject is known, and its record will be asked for soon. */
-void ngx_http_consent_expect(ngx_http_request_t *r,
-    ngx_http_consent_ctx_t *ctx);
-/* The record of a subject that is expected, as the cache has it. */
-cg_table_e ngx_http_consent_cached(ngx_http_consent_ctx_t *ctx);
 /*
  * Reads the record of the subject. NGX_OK: it is known, or known not to be to
  * be had (ctx->facts.lookup); NGX_AGAIN: ngx_http_consent_resume() will be
