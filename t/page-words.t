@@ -5,9 +5,13 @@ use v5.36;
 
 use lib 't/lib';
 use Test::More;
+use ConsentGate::Link;
 use ConsentGate::Test;
 
 my $t = ConsentGate::Test->new;
+
+$t->key_file('subject ' . '0123456789abcdef' x 4,
+    'sign k1 ' . 'fedcba9876543210' x 4);
 
 my ($list) = slurp("$ConsentGate::Test::ROOT/src/core/cg_country.c")
     =~ /cg_eea\[\]\[3\] = \{(.*?)\n\};/s;
@@ -105,6 +109,21 @@ subtest 'what is on record' => sub {
     like page('/privacy-choices', 'DE', 'age'),
         qr/To say yes, a parent or guardian has to help you/,
         'who is too young is told before, not after saving';
+};
+
+
+subtest 'by the link of an email' => sub {
+    my $mail = $t->browser(undef, headers => ['X-Country' => 'DE']);
+    my $r = $mail->get('/consent/link?t=' . link_token('mail'));
+    is $r->location, '/policy-update', 'the link leads to the page';
+
+    my $html = $mail->get('/policy-update')->body;
+    like $html, qr/tick each box and accept/, 'what can be done';
+    unlike $html, qr/where you were going/, 'and nothing that cannot';
+
+    $html = $mail->get('/privacy-choices')->body;
+    like $html, qr/sign in and open this page again/, 'choices: not by it';
+    unlike $html, qr/<input|<li>|<form/, 'nothing of a form is left over';
 };
 
 
