@@ -45,6 +45,10 @@ my $anna = accepted('anna');
 my $emil = accepted('emil');
 my $new = $t->browser('DE', headers => ['X-Test-Account' => 'new']);
 
+my $dora = $t->browser('DE', headers => ['X-Test-Account' => 'dora']);
+is answer($dora, what => 'decline')->status, 303, 'dora declines';
+is reason($dora->get('/')), 'declined', 'and is not let in';
+
 my ($receipt) = map { /^(consent-receipt=[^;]*)/ ? $1 : () }
     map { $_->headers('Set-Cookie') }
     $anna->post('/consent/accept', { token =>
@@ -61,6 +65,7 @@ subtest 'while Redis is away' => sub {
     is reason($r), 'receipt', 'by the receipt';
 
     is $new->get('/')->status, 503, 'who has none does not';
+    is reason($dora->get('/')), 'declined', 'a no is a no';
     is $anna->get('/ads/index.html')->status, 403,
         'a purpose that was not granted is refused';
 
