@@ -146,7 +146,7 @@ my $MANY = $SERVER . <<'END';
     $redis->freeze;
 END
 
-for my $how (qw(KILL TERM INT HUP)) {
+for my $how (qw(KILL TERM INT HUP PIPE)) {
     subtest "a test that is ended by $how" => sub {
         my $r = run_test("$MANY kill $how => \$\$; sleep 60;");
         my @pids = $r->{output} =~ /^# pid (\d+)$/mg;

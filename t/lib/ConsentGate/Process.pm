@@ -46,7 +46,7 @@ sub spawn ($log, @command) {
 
     if (ref $command[0] eq 'CODE') {
         %child = ();
-        $SIG{$_} = 'DEFAULT' for qw(INT TERM HUP);
+        $SIG{$_} = 'DEFAULT' for qw(INT TERM HUP PIPE);
         my $ok = eval { $command[0]->(); 1 };
         print STDERR $@ if !$ok;
         POSIX::_exit($ok ? 0 : 1);
@@ -187,7 +187,7 @@ sub slurp ($path) {
 }
 
 
-for my $signal (qw(INT TERM HUP)) {
+for my $signal (qw(INT TERM HUP PIPE)) {
     $SIG{$signal} = sub { exit 130 };    # runs END
 }
 
