@@ -2,7 +2,7 @@
 #
 #   make              build/ngx_http_consent_gate_module.so, build/consentctl
 #   make run          the demo, in the foreground
-#   make test         every test;  make unit: those of src/core alone
+#   make test         every test;  make unit: those of plain C alone
 #   make fuzz         each fuzz target for FUZZ_TIME seconds (clang)
 #   make static       nginx itself with the gate built in: build/static/nginx
 #   make asan         the same with the sanitizers: build/asan/nginx
@@ -153,8 +153,20 @@ unit: unit-programs
 	@for unit in $(units); do $(BUILD)/unit/$$unit || exit 1; done
 
 $(BUILD)/unit/%: $(BUILD)/unit/obj/%.o $(BUILD)/unit/libplain.a
-	$(CC) $(SAN) -o $@ $^ $(HIREDIS) \
-	    -lcmocka -Wl,--as-needed -lmaxminddb -ljansson -lcrypto -lm
+	$(CC) $(SAN) -o $@ $(filter %.o,$^) \
+	    -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(HIREDIS) \
+	    -lcmocka -Wl,--as-needed -lmaxminddb -ljansson -lssl -lcrypto -lm
+
+# consentctl, but for its main().
+
+$(BUILD)/unit/test_ctl: $(BUILD)/unit/libctl.a
+
+$(BUILD)/unit/libctl.a: $(patsubst src/%.c,$(BUILD)/unit/obj/%.o,\
+    $(filter-out %/ctl_main.c,$(ctl)))
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/unit/obj/ctl/%.o: WARN += -D_GNU_SOURCE
 
 $(BUILD)/unit/libplain.a: $(alone:src/%.c=$(BUILD)/unit/obj/%.o)
 	@rm -f $@
@@ -167,7 +179,8 @@ $(BUILD)/unit/obj/%.o: src/%.c
 $(BUILD)/unit/obj/%.o: t/unit/%.c
 	@mkdir -p $(@D)
 	$(CC) $(WARN) $(SAN) -g -O1 \
-	    -Isrc/core -Isrc/geo -Isrc/cache -Isrc/store -MMD -MP -c -o $@ $<
+	    -Isrc/core -Isrc/geo -Isrc/cache -Isrc/store -Isrc/ctl -MMD -MP \
+	    -c -o $@ $<
 
 
 # TC strings by the reference library of the framework, and our reading.
