@@ -10,7 +10,7 @@
 #include "ctl_record.h"
 
 
-#define CTL_CHANGE_WORDS  15     /* EVAL, the script, its arguments */
+#define CTL_CHANGE_WORDS  16     /* EVAL, the script, its arguments */
 
 
 /* The arguments of the script, as ngx_consent_script.h has them. */
@@ -176,6 +176,7 @@ ctl_change_words(ctl_t *ctl, const ctl_record_t *record,
     ctl_change_word(w, w->body, w->body_len);
     ctl_change_word(w, w->mac, sizeof(w->mac));
     ctl_change_word(w, change->what, strlen(change->what));
+    ctl_change_word(w, "0", 1);
     ctl_change_word(w, w->nbase, (size_t) snprintf(w->nbase, sizeof(w->nbase),
                                                    "%zu", nbase));
 

@@ -7,6 +7,7 @@
 
 
 #define NGX_HTTP_CONSENT_PASSWORD_SIZE  1024    /* bytes */
+#define NGX_HTTP_CONSENT_MAX_REPLICAS   64
 
 
 typedef struct {
@@ -32,6 +33,8 @@ static char *ngx_http_consent_store_password(ngx_conf_t *cf,
 static char *ngx_http_consent_store_number(ngx_conf_t *cf,
     ngx_consent_store_conf_t *conf, ngx_str_t *value, ngx_uint_t offset);
 static char *ngx_http_consent_store_msec(ngx_conf_t *cf,
+    ngx_consent_store_conf_t *conf, ngx_str_t *value, ngx_uint_t offset);
+static char *ngx_http_consent_store_replicas(ngx_conf_t *cf,
     ngx_consent_store_conf_t *conf, ngx_str_t *value, ngx_uint_t offset);
 static char *ngx_http_consent_store_time(ngx_conf_t *cf,
     ngx_consent_store_conf_t *conf, ngx_str_t *value, ngx_uint_t offset);
@@ -67,6 +70,7 @@ static ngx_http_consent_setting_t  ngx_http_consent_settings[] = {
       ngx_http_consent_offset(timeout) },
     { ngx_string("write_timeout"), ngx_http_consent_store_msec,
       ngx_http_consent_offset(write_timeout) },
+    { ngx_string("write_replicas"), ngx_http_consent_store_replicas, 0 },
     { ngx_string("retention"), ngx_http_consent_store_time,
       ngx_http_consent_offset(retention) },
     { ngx_string("proof"), ngx_http_consent_store_time,
@@ -115,6 +119,8 @@ ngx_http_consent_store(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     store->connect_timeout = NGX_CONF_UNSET_MSEC;
     store->timeout = NGX_CONF_UNSET_MSEC;
     store->write_timeout = NGX_CONF_UNSET_MSEC;
+    store->write_replicas = NGX_CONF_UNSET_UINT;
+    store->replicas_timeout = NGX_CONF_UNSET_MSEC;
     store->retention = NGX_CONF_UNSET;
     store->proof = NGX_CONF_UNSET;
     store->tls = NGX_CONF_UNSET;
@@ -156,11 +162,12 @@ ngx_http_consent_store_setting(ngx_conf_t *cf, ngx_command_t *dummy,
             continue;
         }
 
-        /* a topology may have a name behind it, and looks after that */
+        /* these may have another value behind it, and look after that */
 
         if (cf->args->nelts != 2
             && (cf->args->nelts != 3
-                || s->set != ngx_http_consent_store_topology))
+                || (s->set != ngx_http_consent_store_topology
+                    && s->set != ngx_http_consent_store_replicas)))
         {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "invalid number of arguments in \"%V\" of "
@@ -443,6 +450,40 @@ ngx_http_consent_store_msec(ngx_conf_t *cf, ngx_consent_store_conf_t *conf,
 }
 
 
+/* A number, and perhaps how long to wait for them. */
+
+static char *
+ngx_http_consent_store_replicas(ngx_conf_t *cf,
+    ngx_consent_store_conf_t *conf, ngx_str_t *value, ngx_uint_t offset)
+{
+    ngx_int_t  n;
+
+    if (conf->write_replicas != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    n = ngx_atoi(value->data, value->len);
+
+    if (n == NGX_ERROR || n > NGX_HTTP_CONSENT_MAX_REPLICAS) {
+        return "is not a number of replicas";
+    }
+
+    conf->write_replicas = n;
+
+    if (cf->args->nelts == 2) {
+        return NGX_CONF_OK;
+    }
+
+    if (n == 0) {
+        return "takes no time";
+    }
+
+    return ngx_http_consent_store_msec(cf, conf, &value[1],
+                                       ngx_http_consent_offset(
+                                           replicas_timeout));
+}
+
+
 static char *
 ngx_http_consent_store_time(ngx_conf_t *cf, ngx_consent_store_conf_t *conf,
     ngx_str_t *value, ngx_uint_t offset)
@@ -546,9 +587,21 @@ ngx_http_consent_store_defaults(ngx_conf_t *cf, ngx_consent_store_conf_t *conf)
     ngx_conf_init_msec_value(conf->connect_timeout, 100);
     ngx_conf_init_msec_value(conf->timeout, 50);
     ngx_conf_init_msec_value(conf->write_timeout, 1000);
+    ngx_conf_init_uint_value(conf->write_replicas, 0);
+    ngx_conf_init_msec_value(conf->replicas_timeout,
+                             conf->write_replicas ? conf->write_timeout / 2
+                                                  : 0);
     ngx_conf_init_value(conf->retention, 400 * 86400);
     ngx_conf_init_value(conf->proof, 6 * 365 * 86400);
     ngx_conf_init_value(conf->tls, 0);
+
+    if (conf->replicas_timeout >= conf->write_timeout) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "the time of \"write_replicas\" in "
+                           "\"consent_store\" must be shorter than "
+                           "\"write_timeout\", %M ms", conf->write_timeout);
+        return NGX_CONF_ERROR;
+    }
 
     return ngx_http_consent_store_tls(cf, conf);
 }

@@ -218,6 +218,7 @@ ngx_consent_node_create(ngx_consent_store_t *store, ngx_str_t *name,
     ngx_consent_conn_init(&node->conn, node,
                           store->slots ? &ngx_consent_member_role
                                        : &ngx_consent_ask_role);
+    ngx_consent_writer_init(node);
     ngx_consent_feed_start(node);
 
     store->nodes[i] = node;
@@ -228,7 +229,7 @@ ngx_consent_node_create(ngx_consent_store_t *store, ngx_str_t *name,
 
 
 /*
- * The connection of a node may be the one from which we come, and may have
+ * A connection of a node may be the one from which we come, and may have
  * commands in flight: it is closed later.
  */
 
@@ -267,7 +268,7 @@ ngx_consent_node_sweep(ngx_consent_store_t *store)
         next = ngx_queue_next(q);
         node = ngx_queue_data(q, ngx_consent_node_t, queue);
 
-        if (node->conn.ncommands) {
+        if (node->conn.ncommands || node->writer.conn.ncommands) {
             n++;
             continue;
         }
@@ -305,6 +306,7 @@ ngx_consent_nodes_destroy(ngx_consent_store_t *store)
 static void
 ngx_consent_node_free(ngx_consent_node_t *node)
 {
+    ngx_consent_writer_destroy(node);
     ngx_consent_conn_destroy(&node->conn);
     ngx_free(node);
 }

@@ -354,6 +354,10 @@ ngx_consent_queue_reply(ngx_consent_conn_t *conn,
 
     rc = ngx_consent_queue_answer(cmd, reply);
 
+    if (rc == NGX_DONE) {
+        return NGX_OK;
+    }
+
     ngx_consent_command_release(cmd);
 
     return rc;
@@ -379,7 +383,7 @@ ngx_consent_queue_answer(ngx_consent_command_t *cmd,
 
     rc = cmd->handler(cmd, reply);
 
-    if (rc == NGX_OK) {
+    if (rc == NGX_OK || rc == NGX_DONE) {
         ngx_consent_conn_good(cmd->conn);
     }
 

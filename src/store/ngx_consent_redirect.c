@@ -153,9 +153,13 @@ ngx_consent_redirect_moved(ngx_consent_command_t *cmd,
         ngx_consent_cluster_patch(store, redirect->slot, node);
     }
 
-    if (ngx_consent_conn_open(&node->conn) != NGX_OK
-        || ngx_consent_command_move(cmd, &node->conn) != NGX_OK)
-    {
+    conn = NULL;
+
+    if (ngx_consent_conn_open(&node->conn) == NGX_OK) {
+        conn = ngx_consent_writer_choose(node, cmd);
+    }
+
+    if (conn == NULL || ngx_consent_command_move(cmd, conn) != NGX_OK) {
         ngx_consent_lobby_park(cmd, NGX_CONSENT_PARKED);
     }
 
@@ -393,16 +397,20 @@ static ngx_consent_conn_t *
 ngx_consent_lobby_route(ngx_consent_command_t *cmd)
 {
     cg_str_t              key;
+    ngx_consent_conn_t   *conn;
     ngx_consent_store_t  *store;
 
     store = cmd->conn->node->store;
 
     if (store->slots == NULL) {
-        return ngx_consent_route(store, NULL);
+        conn = ngx_consent_route(store, NULL);
+
+    } else {
+        conn = ngx_consent_lobby_key(cmd, &key)
+               ? ngx_consent_route_slot(store, cg_slot(key)) : NULL;
     }
 
-    return ngx_consent_lobby_key(cmd, &key)
-           ? ngx_consent_route_slot(store, cg_slot(key)) : NULL;
+    return conn ? ngx_consent_writer_choose(conn->node, cmd) : NULL;
 }
 
 

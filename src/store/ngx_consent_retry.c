@@ -38,7 +38,6 @@ const ngx_consent_conn_role_t  ngx_consent_ask_role = {
     .failed = ngx_consent_conn_failed,
     .leave = ngx_consent_conn_leave,
     .breaker = 1,
-    .scripts = 1,
     .data = 1,
     .movable = 1
 };
@@ -54,7 +53,6 @@ const ngx_consent_conn_role_t  ngx_consent_member_role = {
     .failed = ngx_consent_conn_failed,
     .leave = ngx_consent_conn_leave,
     .breaker = 1,
-    .scripts = 1,
     .data = 1,
     .movable = 1
 };
@@ -346,7 +344,8 @@ ngx_consent_conn_timer(ngx_event_t *ev)
     case NGX_CONSENT_CONN_READY:
         if (conn->ncommands) {
             delay = ngx_consent_sooner(delay,
-                                       conn->heard + conn->role->stall);
+                                       conn->heard
+                                       + ngx_consent_confirm_stall(conn));
         }
 
         break;
@@ -387,6 +386,8 @@ ngx_consent_conn_posted(ngx_consent_conn_t *conn)
 static ngx_int_t
 ngx_consent_conn_overdue(ngx_consent_conn_t *conn, ngx_uint_t n)
 {
+    ngx_msec_t  stall;
+
     switch (conn->state) {
 
     case NGX_CONSENT_CONN_RESOLVING:
@@ -426,7 +427,11 @@ ngx_consent_conn_overdue(ngx_consent_conn_t *conn, ngx_uint_t n)
         return NGX_OK;
     }
 
-    if (n && !conn->stalled) {
+    stall = ngx_consent_confirm_stall(conn);
+
+    if (n && !conn->stalled && conn->role->breaker
+        && stall == conn->role->stall)
+    {
         (void) ngx_consent_fault(conn, NGX_CONSENT_FAULT_TIMEOUT, 0,
                                  "no reply in time to %ui of %ui commands",
                                  n, conn->ncommands);
@@ -435,11 +440,10 @@ ngx_consent_conn_overdue(ngx_consent_conn_t *conn, ngx_uint_t n)
         ngx_consent_breaker_fail(conn, 1);
     }
 
-    if (conn->ncommands && ngx_consent_past(conn->heard + conn->role->stall)) {
+    if (conn->ncommands && ngx_consent_past(conn->heard + stall)) {
         return ngx_consent_fault(conn, NGX_CONSENT_FAULT_STALL, 0,
                                  "no reply for %M ms with %ui commands in "
-                                 "flight", conn->role->stall,
-                                 conn->ncommands);
+                                 "flight", stall, conn->ncommands);
     }
 
     return NGX_OK;

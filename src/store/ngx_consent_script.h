@@ -12,11 +12,11 @@
  * later. Every key is in KEYS and all are of one slot.
  *
  *   KEYS  the record; its bucket of events; perhaps a link that it spends
- *   ARGV  1 expected rev (0: none)   6 its MAC
- *         2 id of the event          7 what: "set", "withdraw" or "erase"
- *         3 time to live, seconds    8 number of pairs of the base
- *         4 check ("k")              9 pairs of the base, then the changes
- *         5 body of the event
+ *   ARGV  1 expected rev (0: none)    6 its MAC
+ *         2 id of the event           7 what: "set", "withdraw" or "erase"
+ *         3 time to live, seconds     8 "1": replicas are waited for; "0"
+ *         4 check ("k")               9 number of pairs of the base
+ *         5 body of the event        10 pairs of the base, then the changes
  *
  * The base is a record that was found under a previous key and is moved here
  * by this write. A change is a field and its value: "d.*" a version, which
@@ -38,6 +38,10 @@
  *
  * The stream comes first: if it is of the wrong type or not allowed, nothing
  * has been written yet.
+ *
+ * WAIT tells whether replicas have what its own connection has written. When
+ * there is nothing to write because another one has, which they may not have
+ * yet, the check is set to what it is: that goes to them too, and after it.
  */
 
 static const char  ngx_consent_script[] =
@@ -45,7 +49,7 @@ static const char  ngx_consent_script[] =
 "local key, bucket, link = KEYS[1], KEYS[2], KEYS[3]\n"
 "local want, ev, check = tonumber(ARGV[1]), ARGV[2], ARGV[4]\n"
 "local body, mac, what = ARGV[5], ARGV[6], ARGV[7]\n"
-"local n = tonumber(ARGV[8])\n"
+"local wait, n = ARGV[8] == '1', tonumber(ARGV[9])\n"
 
 "local function load(flat, first, last)\n"
 "  local t, any = {}, false\n"
@@ -79,7 +83,7 @@ static const char  ngx_consent_script[] =
 "local rec, exists = load(flat, 1, #flat)\n"
 "local moved = not exists and n > 0\n"
 "if moved then\n"
-"  rec = load(ARGV, 9, 8 + 2 * n)\n"
+"  rec = load(ARGV, 10, 9 + 2 * n)\n"
 "  rec.k = nil\n"
 "end\n"
 
@@ -93,7 +97,15 @@ static const char  ngx_consent_script[] =
 
 "if rec.k and string.lower(rec.k) ~= check then return {'foreign', 0} end\n"
 "local rev = tonumber(rec.rev or '0')\n"
-"if rec.ev and string.lower(rec.ev) == ev then return {'repeated', rev} end\n"
+
+"local function nothing(why)\n"
+"  if wait and exists and rec.k then\n"
+"    redis.call('HSET', key, 'k', check)\n"
+"  end\n"
+"  return {why, rev}\n"
+"end\n"
+
+"if rec.ev and string.lower(rec.ev) == ev then return nothing('repeated') end\n"
 "if link and redis.call('HMGET', link, 'ev')[1] then\n"
 "  return {'spent', rev}\n"
 "end\n"
@@ -123,7 +135,7 @@ static const char  ngx_consent_script[] =
 "  end\n"
 "end\n"
 
-"for i = 9 + 2 * n, #ARGV, 2 do\n"
+"for i = 10 + 2 * n, #ARGV, 2 do\n"
 "  local f, v, old = ARGV[i], ARGV[i + 1], rec[ARGV[i]]\n"
 "  if string.sub(f, 1, 2) == 'd.' and v ~= '-' and v ~= ''\n"
 "     and old and old ~= '-' and tonumber(old) > tonumber(v)\n"
@@ -131,7 +143,7 @@ static const char  ngx_consent_script[] =
 "  change(f, v)\n"
 "end\n"
 
-"if next(set) == nil and #drop == 0 then return {'unchanged', rev} end\n"
+"if next(set) == nil and #drop == 0 then return nothing('unchanged') end\n"
 
 "local prev = ''\n"
 "local last = redis.call('XREVRANGE', bucket, '+', '-', 'COUNT', 1)\n"

@@ -10,6 +10,8 @@ static ngx_int_t ngx_consent_store_fields(ngx_conf_t *cf,
     ngx_consent_store_conf_t *conf);
 static void ngx_consent_store_field(ngx_consent_buf_t *b, const char *prefix,
     ngx_str_t *name);
+static void ngx_consent_call_init(ngx_consent_store_t *store,
+    ngx_consent_call_t *call, ngx_msec_t timeout);
 static void ngx_consent_call_done(ngx_event_t *ev);
 
 
@@ -20,7 +22,8 @@ static const char  *ngx_consent_status_texts[] = {
     "timed out",
     "connection lost",
     "protocol error",
-    "refused"
+    "refused",
+    "not on enough replicas"
 };
 
 
@@ -155,13 +158,7 @@ ngx_consent_call_start(ngx_consent_store_t *store, ngx_consent_call_t *call,
 {
     ngx_consent_conn_t  *conn;
 
-    ngx_memzero(&call->event, sizeof(ngx_event_t));
-
-    call->event.handler = ngx_consent_call_done;
-    call->event.data = call;
-    call->event.log = store->log;
-    call->command = NULL;
-    call->deadline = ngx_current_msec + timeout;
+    ngx_consent_call_init(store, call, timeout);
 
     conn = ngx_consent_route(store, call->subject ? &call->subject->current
                                                   : NULL);
@@ -169,6 +166,35 @@ ngx_consent_call_start(ngx_consent_store_t *store, ngx_consent_call_t *call,
     call->status = conn ? NGX_CONSENT_STORE_FULL : NGX_CONSENT_STORE_DOWN;
 
     return conn;
+}
+
+
+ngx_consent_conn_t *
+ngx_consent_call_write(ngx_consent_store_t *store, ngx_consent_call_t *call)
+{
+    ngx_consent_conn_t  *conn;
+
+    ngx_consent_call_init(store, call, store->conf->write_timeout);
+
+    conn = ngx_consent_writer_route(store, &call->subject->current);
+
+    call->status = conn ? NGX_CONSENT_STORE_FULL : NGX_CONSENT_STORE_DOWN;
+
+    return conn;
+}
+
+
+static void
+ngx_consent_call_init(ngx_consent_store_t *store, ngx_consent_call_t *call,
+    ngx_msec_t timeout)
+{
+    ngx_memzero(&call->event, sizeof(ngx_event_t));
+
+    call->event.handler = ngx_consent_call_done;
+    call->event.data = call;
+    call->event.log = store->log;
+    call->command = NULL;
+    call->deadline = ngx_current_msec + timeout;
 }
 
 

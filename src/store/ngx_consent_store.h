@@ -41,7 +41,8 @@ typedef enum {
     NGX_CONSENT_STORE_TIMEOUT,
     NGX_CONSENT_STORE_LOST,        /* the connection closed before the reply */
     NGX_CONSENT_STORE_PROTOCOL,    /* not a reply to what was asked */
-    NGX_CONSENT_STORE_REFUSED      /* an error reply */
+    NGX_CONSENT_STORE_REFUSED,     /* an error reply */
+    NGX_CONSENT_STORE_UNCONFIRMED  /* too few replicas have what was written */
 } ngx_consent_status_e;
 
 typedef enum {
@@ -100,6 +101,8 @@ typedef struct {
     ngx_msec_t        connect_timeout;
     ngx_msec_t        timeout;           /* of a lookup, from call to answer */
     ngx_msec_t        write_timeout;
+    ngx_uint_t        write_replicas;    /* that must have a write */
+    ngx_msec_t        replicas_timeout;  /* to have it */
     time_t            retention;         /* seconds; of a record */
     time_t            proof;             /* seconds; of an event */
 

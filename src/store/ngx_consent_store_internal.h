@@ -12,9 +12,9 @@
 
 
 /*
- * store -> nodes -> connection -> commands -> (at most) one call each. A node
- * is a master and what all workers know of it; its connection is this
- * worker's. Nodes come and go as the topology says. Only ngx_consent_route.c
+ * store -> nodes -> connections -> commands -> (at most) one call each. A node
+ * is a master and what all workers know of it; its connections, one for
+ * questions and one for writes, are this worker's. Nodes come and go as the topology says. Only ngx_consent_route.c
  * chooses the node of a call; one that cannot be chosen yet waits in the
  * lobby, a connection to nowhere.
  */
@@ -116,13 +116,15 @@ typedef struct {
     unsigned                 scripts:1;  /* it runs the write script */
     unsigned                 data:1;     /* to a master, for keys */
     unsigned                 movable:1;  /* commands may go elsewhere */
+    unsigned                 waits:1;    /* WAIT may hold it up */
     unsigned                 sentinel:1; /* to a sentinel */
 } ngx_consent_conn_role_t;
 
 /*
  * `reply` is NULL when none will come; cmd->status then tells why. `call` may
  * be gone. NGX_ERROR: the connection is not to be trusted any more, the fault
- * is noted. NGX_DECLINED: an answer, but no sign of health.
+ * is noted. NGX_DECLINED: an answer, but no sign of health. NGX_DONE: the
+ * handler keeps the command.
  */
 typedef ngx_int_t (*ngx_consent_reply_pt)(ngx_consent_command_t *cmd,
     const ngx_consent_reply_t *reply);
@@ -172,6 +174,7 @@ typedef enum {
     NGX_CONSENT_LINE_RECORD,
     NGX_CONSENT_LINE_GRANT,
     NGX_CONSENT_LINE_TOPOLOGY,
+    NGX_CONSENT_LINE_REPLICAS,
     NGX_CONSENT_LINES
 } ngx_consent_line_e;
 
@@ -222,6 +225,7 @@ struct ngx_consent_command_s {
     unsigned                 kept:1;     /* `bytes` are in `copy` */
     unsigned                 asking:1;   /* ASKING goes before it */
     unsigned                 repeat:1;   /* no harm if it is done twice */
+    unsigned                 write:1;    /* over the connection for writes */
 };
 
 struct ngx_consent_conn_s {
@@ -302,6 +306,12 @@ struct ngx_consent_feed_s {
     unsigned                    told:1;     /* that it is refused, or lost */
 };
 
+typedef struct {
+    ngx_consent_conn_t       conn;
+    ngx_queue_t              written;    /* commands: replicas may lack it */
+    ngx_consent_command_t   *wait;       /* WAIT for these; NULL: for none */
+} ngx_consent_writer_t;
+
 struct ngx_consent_node_s {
     ngx_consent_store_t     *store;
     ngx_queue_t              queue;      /* store->leaving */
@@ -311,6 +321,7 @@ struct ngx_consent_node_s {
     in_port_t                port;
     ngx_consent_breaker_t   *breaker;
     ngx_consent_conn_t       conn;
+    ngx_consent_writer_t     writer;
     ngx_consent_feed_t       feed;
     ngx_uint_t               number;     /* in store->nodes */
     uint8_t                  source;     /* the same for all workers */
@@ -444,6 +455,9 @@ struct ngx_consent_store_s {
 /* Prepares a call; NULL when it is answered: call->status tells. */
 ngx_consent_conn_t *ngx_consent_call_start(ngx_consent_store_t *store,
     ngx_consent_call_t *call, ngx_msec_t timeout);
+/* The same for a call that changes call->subject. */
+ngx_consent_conn_t *ngx_consent_call_write(ngx_consent_store_t *store,
+    ngx_consent_call_t *call);
 /*
  * An error reply: writes the line and finishes the call. NGX_ERROR when it
  * means that this is no server to talk to.
@@ -623,18 +637,12 @@ ngx_uint_t ngx_consent_breaker_claim(ngx_consent_breaker_t *breaker,
 void ngx_consent_breaker_fail(ngx_consent_conn_t *conn, ngx_uint_t failures);
 void ngx_consent_breaker_good(ngx_consent_node_t *node);
 
-/* ngx_consent_lookup.c, ngx_consent_write.c, ngx_consent_touch.c */
+/* ngx_consent_lookup.c */
 
 ngx_int_t ngx_consent_lookup_init(ngx_cycle_t *cycle,
     ngx_consent_store_t *store);
 /* A question that only a healthy node of a cluster answers; NULL: none. */
 ngx_consent_command_t *ngx_consent_lookup_probe(ngx_consent_conn_t *conn);
-void ngx_consent_write_init(ngx_consent_store_t *store);
-/* By what EVALSHA calls a script. */
-void ngx_consent_script_sha(u_char sha[40], const char *script, size_t len);
-/* The ngx_consent_written_e that a script answers with; NGX_ERROR: none. */
-ngx_int_t ngx_consent_script_result(cg_str_t word);
-void ngx_consent_touch_init(ngx_consent_store_t *store);
 
 /* ngx_consent_walk.c */
 
@@ -698,5 +706,6 @@ ngx_uint_t ngx_consent_documents_apply(ngx_consent_store_t *store,
     ngx_consent_documents_t *docs, const ngx_consent_reply_t *reply);
 
 #include "ngx_consent_nodes.h"
+#include "ngx_consent_writes.h"
 
 #endif /* NGX_CONSENT_STORE_INTERNAL_H */

@@ -81,7 +81,7 @@ ngx_consent_store_touch(ngx_consent_store_t *store, ngx_consent_call_t *call,
 
     call->written = NGX_CONSENT_CONFLICT;
 
-    conn = ngx_consent_call_start(store, call, store->conf->write_timeout);
+    conn = ngx_consent_call_write(store, call);
     if (conn == NULL) {
         return NGX_OK;
     }
@@ -100,7 +100,6 @@ ngx_consent_store_touch(ngx_consent_store_t *store, ngx_consent_call_t *call,
     }
 
     cmd->handler = ngx_consent_touch_reply;
-    cmd->type = NGX_CONSENT_STRING;
     cmd->deadline = call->deadline;
     cmd->repeat = 1;            /* a day only rises */
     cmd->data = words;
@@ -168,6 +167,11 @@ ngx_consent_touch_command(ngx_consent_conn_t *conn,
         cmd = ngx_consent_command_new(conn, b.pos, ngx_consent_buf_size(&b));
     }
 
+    if (cmd) {
+        cmd->write = 1;
+        cmd->type = NGX_CONSENT_STRING;
+    }
+
     ngx_consent_buf_free(&b);
 
     return cmd;
@@ -198,10 +202,6 @@ ngx_consent_touch_reply(ngx_consent_command_t *cmd,
 
     if (ngx_consent_reply_error(reply, "NOSCRIPT") && cmd->call) {
         next = ngx_consent_touch_command(cmd->conn, cmd->data, 0);
-
-        if (next) {
-            next->type = NGX_CONSENT_STRING;
-        }
 
         ngx_consent_command_follow(next, cmd);
 

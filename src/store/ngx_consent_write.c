@@ -9,52 +9,19 @@
 #include "ngx_consent_script.h"
 
 
-#define NGX_CONSENT_TEST_RETENTION  86400   /* seconds; of a test subject */
-
-
 /*
  * HGETALL of the old key when the record moves, so that fields which this
  * configuration does not know move too; then EVALSHA; EVAL if the server does
- * not know the script; UNLINK of the old key. The words of the script are
- * kept until it has answered.
+ * not know the script; WAIT if that is asked for; UNLINK of the old key.
  */
 
-typedef struct {
-    ngx_uint_t               nwords;    /* keys, arguments, changes */
-    ngx_uint_t               moves;
-    cg_pseudonym_t           current;
-    cg_pseudonym_t           previous;
-    u_char                   previous_key[CG_MAX_KEY];
-    size_t                   previous_len;
-    ngx_consent_buf_t        words;     /* keys to "what" */
-    ngx_consent_buf_t        base;      /* pairs */
-    ngx_uint_t               nbase;
-    ngx_consent_buf_t        changes;   /* pairs */
-} ngx_consent_script_t;
-
-
-static ngx_consent_script_t *ngx_consent_script_create(
-    ngx_consent_store_t *store, const ngx_consent_write_t *write);
-static void ngx_consent_script_words(ngx_consent_script_t *script,
-    ngx_consent_store_t *store, const ngx_consent_write_t *write);
-static void ngx_consent_script_changes(ngx_consent_script_t *script,
-    ngx_consent_store_conf_t *conf, const ngx_consent_write_t *write);
-static void ngx_consent_script_traits(ngx_consent_script_t *script,
-    const ngx_consent_write_t *write);
-static void ngx_consent_script_change(ngx_consent_script_t *script,
-    const char *prefix, ngx_str_t *name, const char *fmt, ngx_uint_t value);
-static void ngx_consent_script_pair(ngx_consent_script_t *script,
-    cg_str_t field, cg_str_t value);
-static void ngx_consent_script_free(void *data);
 static ngx_consent_command_t *ngx_consent_script_read(
-    ngx_consent_conn_t *conn, ngx_consent_script_t *script);
+    ngx_consent_conn_t *conn, ngx_consent_words_t *words);
 static ngx_consent_command_t *ngx_consent_script_eval(
-    ngx_consent_conn_t *conn, ngx_consent_script_t *script, ngx_uint_t sha);
+    ngx_consent_conn_t *conn, ngx_consent_words_t *words, ngx_uint_t sha);
 static ngx_consent_command_t *ngx_consent_script_command(
     ngx_consent_conn_t *conn, ngx_consent_buf_t *b);
 static ngx_int_t ngx_consent_script_base(ngx_consent_command_t *cmd,
-    const ngx_consent_reply_t *reply);
-static ngx_int_t ngx_consent_script_base_add(ngx_consent_script_t *script,
     const ngx_consent_reply_t *reply);
 static ngx_int_t ngx_consent_script_reply(ngx_consent_command_t *cmd,
     const ngx_consent_reply_t *reply);
@@ -62,7 +29,7 @@ static ngx_int_t ngx_consent_script_again(ngx_consent_command_t *cmd,
     ngx_consent_conn_t *conn, ngx_uint_t sha);
 static ngx_int_t ngx_consent_script_written(const ngx_consent_reply_t *reply);
 static void ngx_consent_script_unlink(ngx_consent_store_t *store,
-    ngx_consent_script_t *script);
+    ngx_consent_words_t *words);
 static ngx_int_t ngx_consent_script_unlinked(ngx_consent_command_t *cmd,
     const ngx_consent_reply_t *reply);
 
@@ -76,15 +43,6 @@ static const char  *ngx_consent_script_answers[] = {
     "conflict",
     "foreign",
     "spent"
-};
-
-
-/* In the order of ngx_consent_write_e. */
-
-static const char  *ngx_consent_script_kinds[] = {
-    "set",
-    "withdraw",
-    "erase"
 };
 
 
@@ -138,7 +96,7 @@ ngx_consent_store_write(ngx_consent_store_t *store, ngx_consent_call_t *call,
     const ngx_consent_write_t *write)
 {
     ngx_consent_conn_t     *conn;
-    ngx_consent_script_t   *script;
+    ngx_consent_words_t    *words;
     ngx_consent_command_t  *cmd;
 
     /* should somebody forget to look at the status */
@@ -147,37 +105,37 @@ ngx_consent_store_write(ngx_consent_store_t *store, ngx_consent_call_t *call,
 
     call->subject = write->subject;
 
-    conn = ngx_consent_call_start(store, call, store->conf->write_timeout);
+    conn = ngx_consent_call_write(store, call);
     if (conn == NULL) {
         return NGX_OK;
     }
 
-    script = ngx_consent_script_create(store, write);
-    if (script == NULL) {
+    words = ngx_consent_words_create(store, write);
+    if (words == NULL) {
         return NGX_OK;
     }
 
-    if (script->moves) {
+    if (words->moves) {
         /* of another slot */
-        conn = ngx_consent_route(store, &script->previous);
+        conn = ngx_consent_route(store, &words->previous);
 
-        cmd = conn ? ngx_consent_script_read(conn, script) : NULL;
+        cmd = conn ? ngx_consent_script_read(conn, words) : NULL;
 
     } else {
-        cmd = ngx_consent_script_eval(conn, script, 1);
+        cmd = ngx_consent_script_eval(conn, words, 1);
     }
 
     if (cmd == NULL) {
-        ngx_consent_script_free(script);
+        ngx_consent_words_free(words);
         return NGX_OK;
     }
 
-    cmd->handler = script->moves ? ngx_consent_script_base
-                                 : ngx_consent_script_reply;
+    cmd->handler = words->moves ? ngx_consent_script_base
+                                : ngx_consent_script_reply;
     cmd->deadline = call->deadline;
     cmd->repeat = 1;            /* the event has an id */
-    cmd->data = script;
-    cmd->cleanup = ngx_consent_script_free;
+    cmd->data = words;
+    cmd->cleanup = ngx_consent_words_free;
 
     ngx_consent_command_send(cmd, call);
 
@@ -185,188 +143,8 @@ ngx_consent_store_write(ngx_consent_store_t *store, ngx_consent_call_t *call,
 }
 
 
-static ngx_consent_script_t *
-ngx_consent_script_create(ngx_consent_store_t *store,
-    const ngx_consent_write_t *write)
-{
-    cg_str_t               prefix;
-    ngx_consent_script_t  *script;
-
-    script = ngx_calloc(sizeof(ngx_consent_script_t), store->log);
-    if (script == NULL) {
-        return NULL;
-    }
-
-    prefix.len = store->conf->prefix.len;
-    prefix.data = store->conf->prefix.data;
-
-    script->current = write->subject->current;
-
-    if (write->moved) {
-        script->moves = 1;
-        script->previous = write->subject->previous;
-        script->previous_len = cg_subject_key(&script->previous, prefix, 's',
-                                              script->previous_key);
-    }
-
-    ngx_consent_script_words(script, store, write);
-    ngx_consent_script_changes(script, store->conf, write);
-
-    if (script->words.failed || script->changes.failed) {
-        ngx_consent_script_free(script);
-        return NULL;
-    }
-
-    return script;
-}
-
-
-static void
-ngx_consent_script_words(ngx_consent_script_t *script,
-    ngx_consent_store_t *store, const ngx_consent_write_t *write)
-{
-    size_t                 len;
-    time_t                 ttl;
-    u_char                 key[CG_MAX_KEY];
-    cg_str_t               prefix;
-    ngx_consent_buf_t     *b;
-    const cg_pseudonym_t  *pseudonym;
-
-    pseudonym = &write->subject->current;
-    prefix.len = store->conf->prefix.len;
-    prefix.data = store->conf->prefix.data;
-    b = &script->words;
-
-    ttl = write->ttl ? write->ttl
-          : write->subject->kind == CG_SUBJECT_TEST
-            ? NGX_CONSENT_TEST_RETENTION : store->conf->retention;
-
-    ngx_consent_buf_number(b, write->link.len ? 3 : 2);
-
-    len = cg_subject_key(pseudonym, prefix, 's', key);
-    ngx_consent_buf_bulk(b, key, len);
-
-    len = cg_subject_key(pseudonym, prefix, 'a', key);
-    ngx_consent_buf_bulk(b, key, len);
-
-    if (write->link.len) {
-        ngx_consent_buf_bulk(b, write->link.data, write->link.len);
-    }
-
-    ngx_consent_buf_number(b, write->rev);
-    ngx_consent_buf_hex(b, write->event, 16);
-    ngx_consent_buf_number(b, ttl);
-    ngx_consent_buf_hex(b, pseudonym->check, CG_SUBJECT_CHECK_LEN);
-    ngx_consent_buf_bulk(b, write->body.data, write->body.len);
-    ngx_consent_buf_bulk(b, write->mac.data, write->mac.len);
-    ngx_consent_buf_word(b, ngx_consent_script_kinds[write->what]);
-
-    script->nwords = write->link.len ? 11 : 10;
-}
-
-
-static void
-ngx_consent_script_changes(ngx_consent_script_t *script,
-    ngx_consent_store_conf_t *conf, const ngx_consent_write_t *write)
-{
-    ngx_uint_t  i;
-
-    for (i = 0; i < conf->ndocs; i++) {
-
-        if (write->decline & (1u << i)) {
-            ngx_consent_script_change(script, "d.", &conf->docs[i], "-", 0);
-
-        } else if (write->accept & (1u << i)) {
-            ngx_consent_script_change(script, "d.", &conf->docs[i], "%ui",
-                                      write->versions[i]);
-        }
-    }
-
-    for (i = 0; i < conf->npurposes; i++) {
-
-        if (write->answered & (1u << i)) {
-            ngx_consent_script_change(script, "p.", &conf->purposes[i], "%ui",
-                                      (write->granted >> i) & 1);
-        }
-    }
-
-    ngx_consent_script_traits(script, write);
-}
-
-
-static void
-ngx_consent_script_traits(ngx_consent_script_t *script,
-    const ngx_consent_write_t *write)
-{
-    size_t    n;
-    u_char    day[NGX_INT32_LEN];
-    uint8_t   text[CG_MAX_AGE_TEXT];
-
-    if (write->age_state != CG_AGE_NONE) {
-        n = cg_age_text(write->age_state, write->age, text);
-        ngx_consent_script_pair(script, cg_field_name(CG_FIELD_AGE),
-                                (cg_str_t) { n, text });
-    }
-
-    if (write->eea_day) {
-        n = ngx_sprintf(day, "%uD", write->eea_day) - day;
-        ngx_consent_script_pair(script, cg_field_name(CG_FIELD_EEA),
-                                (cg_str_t) { n, day });
-    }
-
-    if (write->resides) {
-        n = cg_country_code(write->residence, text);
-        ngx_consent_script_pair(script, cg_field_name(CG_FIELD_RESIDENCE),
-                                (cg_str_t) { n, text });
-    }
-}
-
-
-static void
-ngx_consent_script_change(ngx_consent_script_t *script, const char *prefix,
-    ngx_str_t *name, const char *fmt, ngx_uint_t value)
-{
-    size_t   len;
-    u_char  *last, field[2 + CG_MAX_NAME], text[NGX_INT_T_LEN];
-
-    last = ngx_cpymem(field, prefix, 2);
-    last = ngx_cpymem(last, name->data, ngx_min(name->len, CG_MAX_NAME));
-    len = last - field;
-
-    last = ngx_sprintf(text, fmt, value);
-
-    ngx_consent_script_pair(script, (cg_str_t) { len, field },
-                            (cg_str_t) { (size_t) (last - text), text });
-}
-
-
-static void
-ngx_consent_script_pair(ngx_consent_script_t *script, cg_str_t field,
-    cg_str_t value)
-{
-    ngx_consent_buf_bulk(&script->changes, field.data, field.len);
-    ngx_consent_buf_bulk(&script->changes, value.data, value.len);
-
-    script->nwords += 2;
-}
-
-
-static void
-ngx_consent_script_free(void *data)
-{
-    ngx_consent_script_t  *script = data;
-
-    ngx_consent_buf_free(&script->words);
-    ngx_consent_buf_free(&script->base);
-    ngx_consent_buf_free(&script->changes);
-
-    ngx_free(script);
-}
-
-
 static ngx_consent_command_t *
-ngx_consent_script_read(ngx_consent_conn_t *conn,
-    ngx_consent_script_t *script)
+ngx_consent_script_read(ngx_consent_conn_t *conn, ngx_consent_words_t *words)
 {
     ngx_consent_buf_t  b;
 
@@ -374,7 +152,7 @@ ngx_consent_script_read(ngx_consent_conn_t *conn,
 
     ngx_consent_buf_array(&b, 2);
     ngx_consent_buf_word(&b, "HGETALL");
-    ngx_consent_buf_bulk(&b, script->previous_key, script->previous_len);
+    ngx_consent_buf_bulk(&b, words->previous_key, words->previous_len);
 
     return ngx_consent_script_command(conn, &b);
 }
@@ -382,16 +160,17 @@ ngx_consent_script_read(ngx_consent_conn_t *conn,
 
 static ngx_consent_command_t *
 ngx_consent_script_eval(ngx_consent_conn_t *conn,
-    ngx_consent_script_t *script, ngx_uint_t sha)
+    ngx_consent_words_t *words, ngx_uint_t sha)
 {
-    ngx_consent_buf_t     b;
-    ngx_consent_store_t  *store;
+    ngx_consent_buf_t       b;
+    ngx_consent_store_t    *store;
+    ngx_consent_command_t  *cmd;
 
     store = conn->node->store;
 
     ngx_memzero(&b, sizeof(ngx_consent_buf_t));
 
-    ngx_consent_buf_array(&b, 3 + script->nwords + 2 * script->nbase);
+    ngx_consent_buf_array(&b, 3 + words->nwords + 2 * words->nbase);
 
     if (sha) {
         ngx_consent_buf_word(&b, "EVALSHA");
@@ -402,15 +181,15 @@ ngx_consent_script_eval(ngx_consent_conn_t *conn,
         ngx_consent_buf_bulk(&b, store->script.data, store->script.len);
     }
 
-    ngx_consent_buf_add(&b, script->words.pos,
-                        ngx_consent_buf_size(&script->words));
-    ngx_consent_buf_number(&b, script->nbase);
-    ngx_consent_buf_add(&b, script->base.pos,
-                        ngx_consent_buf_size(&script->base));
-    ngx_consent_buf_add(&b, script->changes.pos,
-                        ngx_consent_buf_size(&script->changes));
+    ngx_consent_words_add(words, &b);
 
-    return ngx_consent_script_command(conn, &b);
+    cmd = ngx_consent_script_command(conn, &b);
+
+    if (cmd) {
+        cmd->write = 1;
+    }
+
+    return cmd;
 }
 
 
@@ -437,8 +216,8 @@ static ngx_int_t
 ngx_consent_script_base(ngx_consent_command_t *cmd,
     const ngx_consent_reply_t *reply)
 {
-    ngx_consent_conn_t    *conn;
-    ngx_consent_script_t  *script;
+    ngx_consent_conn_t   *conn;
+    ngx_consent_words_t  *words;
 
     if (reply == NULL) {
         ngx_consent_command_finish(cmd, cmd->status);
@@ -449,9 +228,9 @@ ngx_consent_script_base(ngx_consent_command_t *cmd,
         return ngx_consent_refused(cmd, reply);
     }
 
-    script = cmd->data;
+    words = cmd->data;
 
-    if (ngx_consent_script_base_add(script, reply) != NGX_OK) {
+    if (ngx_consent_words_base(words, reply) != NGX_OK) {
         return ngx_consent_unexpected(cmd);
     }
 
@@ -460,7 +239,7 @@ ngx_consent_script_base(ngx_consent_command_t *cmd,
         return NGX_OK;
     }
 
-    conn = ngx_consent_route(cmd->conn->node->store, &script->current);
+    conn = ngx_consent_writer_route(cmd->conn->node->store, &words->current);
 
     if (conn == NULL) {
         ngx_consent_command_finish(cmd, NGX_CONSENT_STORE_DOWN);
@@ -474,41 +253,12 @@ ngx_consent_script_base(ngx_consent_command_t *cmd,
 
 
 static ngx_int_t
-ngx_consent_script_base_add(ngx_consent_script_t *script,
-    const ngx_consent_reply_t *reply)
-{
-    size_t                     i, n;
-    const ngx_consent_item_t  *item;
-
-    n = reply->nitems - 1;
-
-    if (n % 2 || !ngx_consent_reply_flat(reply, n)) {
-        return NGX_ERROR;
-    }
-
-    for (i = 0; i < n; i++) {
-        item = &reply->items[i + 1];
-
-        if (item->type != NGX_CONSENT_STRING) {
-            return NGX_ERROR;
-        }
-
-        ngx_consent_buf_bulk(&script->base, item->str.data, item->str.len);
-    }
-
-    script->nbase = n / 2;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
 ngx_consent_script_reply(ngx_consent_command_t *cmd,
     const ngx_consent_reply_t *reply)
 {
-    ngx_int_t              written;
-    ngx_consent_call_t    *call;
-    ngx_consent_script_t  *script;
+    ngx_int_t             written;
+    ngx_consent_call_t   *call;
+    ngx_consent_words_t  *words;
 
     if (reply == NULL) {
         ngx_consent_command_finish(cmd, cmd->status);
@@ -531,11 +281,8 @@ ngx_consent_script_reply(ngx_consent_command_t *cmd,
         return ngx_consent_unexpected(cmd);
     }
 
-    script = cmd->data;
-
-    if (written == NGX_CONSENT_WRITTEN && script->nbase) {
-        ngx_consent_script_unlink(cmd->conn->node->store, script);
-    }
+    words = cmd->data;
+    words->moves = (written == NGX_CONSENT_WRITTEN && words->nbase);
 
     call = cmd->call;
 
@@ -544,9 +291,31 @@ ngx_consent_script_reply(ngx_consent_command_t *cmd,
         call->rev = reply->items[2].integer;
     }
 
-    ngx_consent_command_finish(cmd, NGX_CONSENT_STORE_OK);
+    if (written <= NGX_CONSENT_REPEATED
+        && ngx_consent_confirm(cmd) == NGX_DONE)
+    {
+        return NGX_DONE;
+    }
+
+    ngx_consent_write_done(cmd, NGX_CONSENT_STORE_OK);
 
     return NGX_OK;
+}
+
+
+void
+ngx_consent_write_done(ngx_consent_command_t *cmd,
+    ngx_consent_status_e status)
+{
+    ngx_consent_words_t  *words;
+
+    words = cmd->data;
+
+    if (words->moves && status == NGX_CONSENT_STORE_OK) {
+        ngx_consent_script_unlink(cmd->conn->node->store, words);
+    }
+
+    ngx_consent_command_finish(cmd, status);
 }
 
 
@@ -582,13 +351,13 @@ ngx_consent_script_written(const ngx_consent_reply_t *reply)
 
 static void
 ngx_consent_script_unlink(ngx_consent_store_t *store,
-    ngx_consent_script_t *script)
+    ngx_consent_words_t *words)
 {
     ngx_consent_buf_t       b;
     ngx_consent_conn_t     *conn;
     ngx_consent_command_t  *cmd;
 
-    conn = ngx_consent_route(store, &script->previous);
+    conn = ngx_consent_writer_route(store, &words->previous);
 
     if (conn == NULL) {
         return;
@@ -598,11 +367,12 @@ ngx_consent_script_unlink(ngx_consent_store_t *store,
 
     ngx_consent_buf_array(&b, 2);
     ngx_consent_buf_word(&b, "UNLINK");
-    ngx_consent_buf_bulk(&b, script->previous_key, script->previous_len);
+    ngx_consent_buf_bulk(&b, words->previous_key, words->previous_len);
 
     cmd = ngx_consent_script_command(conn, &b);
 
     if (cmd) {
+        cmd->write = 1;
         cmd->handler = ngx_consent_script_unlinked;
         cmd->type = NGX_CONSENT_INTEGER;
         cmd->deadline = ngx_current_msec
