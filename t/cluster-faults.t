@@ -134,6 +134,22 @@ subtest 'a node that sends us to itself' => sub {
 };
 
 
+subtest 'a table of slots that is none' => sub {
+    my ($nginx, $http, $fake) = site('table', 'timeout 1s; write_timeout 1s;',
+        sub (@p) { (HMGET => oops("MOVED 1 127.0.0.1:$p[0]"),
+            CLUSTER => ConsentGate::Fake::turns(slots($p[0]), \'OK',
+                slots($p[0]))) });
+
+    # each question to it ends in doubt
+    ok wait_for(sub { reason($http); $fake->seen('CLUSTER') >= 2 }),
+        'is asked for in doubt';
+    ok wait_for(sub { reason($http); $fake->seen('CLUSTER') >= 4 }),
+        'and asked for again';
+    like slurp($nginx->{log}), qr/reply that does not fit the command/,
+        'the log says so';
+};
+
+
 subtest 'redirections that cannot be read, or lead nowhere' => sub {
     my $closed = $t->port('closed');
     my @texts = ('MOVED', 'MOVED 1', 'MOVED 99999 127.0.0.1:1',

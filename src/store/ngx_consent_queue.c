@@ -374,6 +374,7 @@ ngx_consent_queue_answer(ngx_consent_command_t *cmd,
         && reply->items[0].type != cmd->type
         && reply->items[0].type != NGX_CONSENT_ERROR)
     {
+        ngx_consent_command_fail(cmd, NGX_CONSENT_STORE_PROTOCOL);
         return ngx_consent_unexpected(cmd);
     }
 
