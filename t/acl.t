@@ -14,7 +14,10 @@ my $t = ConsentGate::Test->new;
 $t->page('index.html', 'home');
 $t->page('policy-update.html', flow_page);
 
-my $redis = $t->redis;
+my $redis = $t->redis(config => { 'repl-diskless-sync-delay' => 0 },
+    port => $t->port('redis'));
+my $replica = $t->redis(config => { 'repl-diskless-sync-delay' => 0,
+    replicaof => '127.0.0.1 ' . $redis->port });
 my @RULES = ConsentGate::Redis::rules('gate');
 
 # Written under another subject key, which becomes the previous one.
@@ -24,7 +27,7 @@ my @KEYS = ('subject ' . '0123456789abcdef' x 4, "subject-previous $OLD",
 $t->key_file(@KEYS);
 
 my $consent = ConsentGate::Test::consent_block()
-    =~ s/(?=connect_timeout)/database 1; /r;
+    =~ s/(?=connect_timeout)/database 1; write_replicas 1; /r;
 
 sub start ($name) {
     local $t->{ports}{''} = $t->port($name);
@@ -112,6 +115,10 @@ sub everything ($nginx, $http, $name) {
 
     return @failed;
 }
+
+
+ok wait_for(sub { $redis->cmd('INFO', 'replication') =~ /state=online/ }),
+    'there is a replica';
 
 
 subtest 'all of them' => sub {
@@ -213,6 +220,7 @@ my %FAILS = (
     '+hdel'     => [qr/^write record/],
     '+expire'   => [qr/write.*record/],
     '+unlink'   => [qr/^old record$/],
+    '+wait'     => [qr/^write move old record write after/],
 );
 
 my @grants = grep { /^[+~&]/ } @RULES;

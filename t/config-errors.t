@@ -467,6 +467,15 @@ for my $name (qw(connect_timeout timeout write_timeout)) {
     setting("$name 1s; $name 2s", $name, 'duplicate');
 }
 
+setting_values('write_replicas', qw(-1 x 65 1.5 ''));
+setting('write_replicas 1; write_replicas 2', 'write_replicas', 'duplicate');
+setting("write_replicas 1 $_", 'write_replicas', 'time between')
+    for qw(0 -1s x 61s);
+setting('write_replicas 0 1s', 'write_replicas', 'takes no time');
+setting('write_replicas 1 1s; write_timeout 1s', 'write_replicas',
+    'shorter than "write_timeout"');
+setting('write_replicas 1 2 3', 'write_replicas', 'number of arguments');
+
 for my $name (qw(retention proof)) {
     setting_values($name, qw(0 -1d x 1s 23h 86399s '' 101y 999999999999d));
     setting("$name 2d; $name 3d", $name, 'duplicate');

@@ -31,7 +31,8 @@ sub first (@actions) {
     return ConsentGate::Fake::turns(@actions, $right);
 }
 
-# An nginx before a fake Redis. time: lookup, write, which are timeouts.
+# An nginx before a fake Redis. time: lookup, write, which are timeouts;
+# replicas: "write_replicas".
 sub site ($name, $time, %script) {
     my %time = (lookup => LONG, write => LONG, %$time);
     my $fake = $t->fake(HMGET => \@GOOD, HGETALL => [], %script);
@@ -39,7 +40,9 @@ sub site ($name, $time, %script) {
         =~ s/%%REDIS%%/$fake->address/er
         =~ s/^(\s+write_timeout\s+)2s/$1 . 1000 * $time{write} . 'ms'/mer
         =~ s/^(\s+(?:connect_)?timeout\s+)2s/
-            $1 . 1000 * $time{lookup} . 'ms'/mgexr;
+            $1 . 1000 * $time{lookup} . 'ms'/mgexr
+        =~ s/(?=\bconnect_timeout)/
+            $time{replicas} ? "write_replicas $time{replicas};" : ''/exr;
 
     local $t->{ports}{''} = $t->port($name);
     my $nginx = $t->nginx(
@@ -259,13 +262,40 @@ my @WRITES = (
     ['lists', 503, EVALSHA => [[], []]],
 );
 
-for my $case (@WRITES) {
-    my ($name, $status, %script) = @$case;
+# The same for what WAIT is answered with.
+my @WAITS = (
+    ['a replica', 200, WAIT => \1],
+    ['more replicas', 200, WAIT => \7],
+    ['no replica', 503, WAIT => \0],
+    ['fewer than none', 503, WAIT => \-1],
+    ['no reply from replicas', 503, WAIT => {}],
+    ['a late replica', 503, WAIT => { reply => \1, delay => 0.4 }],
+    ['a string for a number', 503, WAIT => 'one'],
+    ['a list', 503, WAIT => [\1]],
+    ['nil for a number', 503, WAIT => undef],
+    ['a permission', 503, WAIT => error('NOPERM this user has no permissions '
+        . "to run the 'wait' command")],
+    ['a replica itself', 503, WAIT => error('UNBLOCKED force unblock from '
+        . 'blocking operation, instance state changed')],
+    ['the end while it waits', 503, WAIT => { close => 1 }],
+    ['two replies', 503, WAIT => { raw => ":0\r\n:1\r\n" }],
+    ['nothing written', 409, EVALSHA => ['conflict', \7]],
+    ['the same again', 200, EVALSHA => ['repeated', \1], WAIT => \1],
+    ['the same again, no replica', 503, EVALSHA => ['repeated', \1],
+        WAIT => \0],
+    ['no change, no replica', 503, EVALSHA => ['unchanged', \1],
+        WAIT => \0],
+);
+
+for my $case ((map { [0, @$_] } @WRITES), map { [1, @$_] } @WAITS) {
+    my ($replicas, $name, $status, %script) = @$case;
+
+    $script{EVALSHA} //= ['written', \1] if $replicas;
 
     subtest "an answer: $name" => sub {
-        my $silent = $name =~ /^(?:no reply|a late one|.* stays unknown)$/;
+        my $silent = $name =~ /^(?:no reply|a late |.* stays unknown$)/;
         my ($nginx, $fake, $http) = site('write' . ++$n,
-            { write => $silent ? SHORT : LONG }, %script,
+            { write => $silent ? SHORT : LONG, replicas => $replicas }, %script,
             HMGET => [(undef) x 9]);
 
         my $state = $http->get('/consent/state')->json;

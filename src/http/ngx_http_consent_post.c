@@ -259,7 +259,7 @@ ngx_http_consent_finish(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
 
     if (call->status != NGX_CONSENT_STORE_OK) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "consent gate: an answer was not recorded: %s",
+                      "consent gate: an answer was not acknowledged: %s",
                       ngx_consent_status_text(call->status));
 
         return ngx_http_consent_fail(r, ctx, NGX_HTTP_CONSENT_NO_STORE);

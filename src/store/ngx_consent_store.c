@@ -23,7 +23,7 @@ static const char  *ngx_consent_status_texts[] = {
     "connection lost",
     "protocol error",
     "refused",
-    "not on enough replicas"
+    "too few replicas have it"
 };
 
 

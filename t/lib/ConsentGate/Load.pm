@@ -14,7 +14,7 @@ use ConsentGate::Flow;
 
 our @EXPORT = qw(load_site);
 
-use constant { READERS => 200, AT_ONCE => 24, LAST_MOMENT => 0.1 };
+use constant { READERS => 200, AT_ONCE => 24 };
 
 my $JSON = JSON::PP->new;
 
@@ -178,7 +178,7 @@ sub took_state ($self, $seen, $response, $n) {
 sub took_answer ($self, $seen, $response, $n, $request) {
     if ($response->status == 200) {
         $seen->{acked}++;
-        $self->{acked}{$n} = time;
+        $self->{acked}{$n} = 1;
         return;
     }
 
@@ -220,11 +220,8 @@ sub during ($self, $seconds, $happens, $still = sub { 0 }) {
 }
 
 
-# Looks at what a run has seen, and tells how it was. $died: when a master was
-# gone at once; what it had acknowledged right before and not replicated yet
-# has gone with it, which is how Redis does it.
-sub check ($self, $seen, $died = undef) {
-    my $lost = defined $died ? $self->forgive($died) : 0;
+# Looks at what a run has seen, and tells how it was.
+sub check ($self, $seen) {
     my @wrong = @{ $seen->{wrong} };
     $#wrong = 4 if $#wrong > 4;
 
@@ -234,9 +231,8 @@ sub check ($self, $seen, $died = undef) {
     Test::More::is_deeply([$self->missing], [],
         'and each of them is there, once');
     Test::More::diag(sprintf '%d right, %d without the store, %d answers '
-        . 'recorded, %d to be sent again; away for %.2f s%s',
-        @$seen{qw(ok down acked refused)}, $self->window($seen),
-        $lost ? "; $lost not replicated in time" : '');
+        . 'recorded, %d to be sent again; away for %.2f s',
+        @$seen{qw(ok down acked refused)}, $self->window($seen));
 
     return;
 }
@@ -245,24 +241,6 @@ sub check ($self, $seen, $died = undef) {
 # Seconds from the first request that went without the store to the last.
 sub window ($self, $seen) {
     return exists $seen->{first} ? $seen->{last} - $seen->{first} : 0;
-}
-
-
-# Those that were acknowledged in the last moment of a master and are nowhere
-# are not looked for any more. Returns how many.
-sub forgive ($self, $died) {
-    my $acked = $self->{acked};
-    my @lost = grep {
-        abs($acked->{$_} - $died) < LAST_MOMENT
-            && !%{ $self->{store}->hash(
-                key_of(account => "writer$_")->{record}) }
-    } keys %$acked;
-
-    delete @$acked{@lost};
-    Test::More::cmp_ok(scalar(@lost), '<=', AT_ONCE,
-        'a master takes no more than its last moment with it');
-
-    return scalar @lost;
 }
 
 
