@@ -34,7 +34,7 @@ sub export_of ($name) { return account($name)->get('/consent/export')->json }
 
 sub kinds ($export) { return map { $_->{event}{what} } @{ $export->{events} } }
 
-for my $name (qw(anna bert carl)) {
+for my $name (qw(anna bert carl dora)) {
     answer(account($name), purpose => 'analytics');
     $redis->cmd('HSET', old_of($name)->{record}, 'd.gone', 3, 'p.gone', 1,
         'res', 'FR');
@@ -88,6 +88,25 @@ subtest 'erasing' => sub {
         page => $page)->status, 409, 'no old form brings anything back';
     is_deeply [kinds(export_of('carl'))], [qw(erase accept)],
         'and what is kept is told';
+};
+
+
+# The tombstone is gone after some hours: what was left behind would count again.
+subtest 'erasing what cannot be erased' => sub {
+    $redis->cmd('ACL', 'SETUSER', 'gate', '-unlink');
+    my $page = show(account('dora'));
+    my @form = (what => 'erase', document => [], page => $page);
+
+    is answer(account('dora'), @form)->status, 503, 'is no success';
+    is scalar(() = $redis->keys(old_of('dora')->{record})), 1, 'the old record is there';
+
+    $redis->cmd('ACL', 'SETUSER', 'gate', '+unlink');
+    is answer(account('dora'), @form)->status, 303, 'the same form again is';
+    is_deeply [$redis->keys(old_of('dora')->{record})], [],
+        'as soon as nothing is left';
+    $redis->cmd('DEL', new_of('dora')->{record});
+    is show(account('dora'))->{missing}, 'terms,privacy,cookies',
+        'and nothing comes back';
 };
 
 $t->done;

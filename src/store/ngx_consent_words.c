@@ -52,11 +52,13 @@ ngx_consent_words_create(ngx_consent_store_t *store,
 
     words->current = write->subject->current;
 
-    if (write->moved) {
-        words->moves = 1;
+    if (write->subject->has_previous) {
         words->previous = write->subject->previous;
         words->previous_len = cg_subject_key(&words->previous, prefix, 's',
                                              words->previous_key);
+
+        words->moves = (write->moved != NULL);
+        words->erases = (write->what == NGX_CONSENT_WRITE_ERASE);
     }
 
     ngx_consent_words_write(words, store->conf, write);

@@ -28,8 +28,14 @@ static ngx_int_t ngx_consent_script_reply(ngx_consent_command_t *cmd,
 static ngx_int_t ngx_consent_script_again(ngx_consent_command_t *cmd,
     ngx_consent_conn_t *conn, ngx_uint_t sha);
 static ngx_int_t ngx_consent_script_written(const ngx_consent_reply_t *reply);
+static void ngx_consent_script_erase(ngx_consent_command_t *cmd,
+    ngx_consent_words_t *words);
+static ngx_int_t ngx_consent_script_erased(ngx_consent_command_t *cmd,
+    const ngx_consent_reply_t *reply);
 static void ngx_consent_script_unlink(ngx_consent_store_t *store,
     ngx_consent_words_t *words);
+static ngx_consent_command_t *ngx_consent_script_unlinking(
+    ngx_consent_store_t *store, ngx_consent_words_t *words);
 static ngx_int_t ngx_consent_script_unlinked(ngx_consent_command_t *cmd,
     const ngx_consent_reply_t *reply);
 
@@ -283,6 +289,7 @@ ngx_consent_script_reply(ngx_consent_command_t *cmd,
 
     words = cmd->data;
     words->moves = (written == NGX_CONSENT_WRITTEN && words->nbase);
+    words->erases &= (written <= NGX_CONSENT_REPEATED);
 
     call = cmd->call;
 
@@ -311,7 +318,12 @@ ngx_consent_write_done(ngx_consent_command_t *cmd,
 
     words = cmd->data;
 
-    if (words->moves && status == NGX_CONSENT_STORE_OK) {
+    if (status == NGX_CONSENT_STORE_OK && words->erases) {
+        ngx_consent_script_erase(cmd, words);
+        return;
+    }
+
+    if (status == NGX_CONSENT_STORE_OK && words->moves) {
         ngx_consent_script_unlink(cmd->conn->node->store, words);
     }
 
@@ -347,10 +359,78 @@ ngx_consent_script_written(const ngx_consent_reply_t *reply)
 }
 
 
-/* Should this be lost the old record is not looked for, and expires. */
+/*
+ * What is erased is erased everywhere, or the answer says that it is not: the
+ * tombstone under today's key does not stand for as long as a record that was
+ * left under the one before, which would count again. The same form sent again
+ * comes here again.
+ */
+
+static void
+ngx_consent_script_erase(ngx_consent_command_t *cmd,
+    ngx_consent_words_t *words)
+{
+    ngx_consent_command_t  *next;
+
+    next = ngx_consent_script_unlinking(cmd->conn->node->store, words);
+
+    if (next == NULL) {
+        ngx_consent_command_finish(cmd, NGX_CONSENT_STORE_DOWN);
+        return;
+    }
+
+    cmd->handler = ngx_consent_script_erased;
+
+    ngx_consent_command_follow(next, cmd);
+}
+
+
+static ngx_int_t
+ngx_consent_script_erased(ngx_consent_command_t *cmd,
+    const ngx_consent_reply_t *reply)
+{
+    if (reply == NULL) {
+        ngx_consent_command_finish(cmd, cmd->status);
+        return NGX_ERROR;
+    }
+
+    if (reply->items[0].type == NGX_CONSENT_ERROR) {
+        return ngx_consent_refused(cmd, reply);
+    }
+
+    ngx_consent_command_finish(cmd, NGX_CONSENT_STORE_OK);
+
+    return NGX_OK;
+}
+
+
+/*
+ * Should this be lost the old record is not looked for, and expires before
+ * the one that it has moved to.
+ */
 
 static void
 ngx_consent_script_unlink(ngx_consent_store_t *store,
+    ngx_consent_words_t *words)
+{
+    ngx_consent_command_t  *cmd;
+
+    cmd = ngx_consent_script_unlinking(store, words);
+
+    if (cmd) {
+        cmd->handler = ngx_consent_script_unlinked;
+        cmd->deadline = ngx_current_msec
+                        + store->conf->write_timeout;
+
+        ngx_consent_command_send(cmd, NULL);
+    }
+}
+
+
+/* To be sent; NULL: there is no connection for it, or no memory. */
+
+static ngx_consent_command_t *
+ngx_consent_script_unlinking(ngx_consent_store_t *store,
     ngx_consent_words_t *words)
 {
     ngx_consent_buf_t       b;
@@ -360,7 +440,7 @@ ngx_consent_script_unlink(ngx_consent_store_t *store,
     conn = ngx_consent_writer_route(store, &words->previous);
 
     if (conn == NULL) {
-        return;
+        return NULL;
     }
 
     ngx_memzero(&b, sizeof(ngx_consent_buf_t));
@@ -373,13 +453,10 @@ ngx_consent_script_unlink(ngx_consent_store_t *store,
 
     if (cmd) {
         cmd->write = 1;
-        cmd->handler = ngx_consent_script_unlinked;
         cmd->type = NGX_CONSENT_INTEGER;
-        cmd->deadline = ngx_current_msec
-                        + store->conf->write_timeout;
-
-        ngx_consent_command_send(cmd, NULL);
     }
+
+    return cmd;
 }
 
 

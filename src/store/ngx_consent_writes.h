@@ -17,6 +17,7 @@
 typedef struct {
     ngx_uint_t               nwords;    /* keys, arguments, changes */
     ngx_uint_t               moves;
+    ngx_uint_t               erases;    /* under the key before as well */
     cg_pseudonym_t           current;
     cg_pseudonym_t           previous;
     u_char                   previous_key[CG_MAX_KEY];
