@@ -293,6 +293,25 @@ subtest 'a record that moves' => sub {
 };
 
 
+subtest 'a record that is erased where it was' => sub {
+    my $old = key_of(account => 'nora', key => pack('H*', $OLD));
+    $master->cmd('HSET', $old->{record}, k => $old->{check}, rev => 1,
+        'd.terms' => 1);
+
+    my $http = account('nora');
+    my $state = $http->get('/consent/state')->json;
+    ok in_step, 'all is well';
+    $replica->freeze;
+    is answer_as_script($http, what => 'erase', state => $state)->status, 503,
+        'a replica may still have it';
+    $replica->thaw;
+
+    ok wait_for(sub { answer_as_script($http, what => 'erase',
+        state => $state)->status == 200 }), 'the same form is taken';
+    is $replica->cmd('EXISTS', $old->{record}), 0, 'and it is gone there';
+};
+
+
 subtest 'a visitor becomes an account' => sub {
     my $browser = $t->browser('DE');
     my @before = events($master);

@@ -372,6 +372,8 @@ ngx_consent_script_erase(ngx_consent_command_t *cmd,
 {
     ngx_consent_command_t  *next;
 
+    words->moves = 0;
+
     next = ngx_consent_script_unlinking(cmd->conn->node->store, words);
 
     if (next == NULL) {
@@ -389,6 +391,8 @@ static ngx_int_t
 ngx_consent_script_erased(ngx_consent_command_t *cmd,
     const ngx_consent_reply_t *reply)
 {
+    ngx_consent_words_t  *words;
+
     if (reply == NULL) {
         ngx_consent_command_finish(cmd, cmd->status);
         return NGX_ERROR;
@@ -398,7 +402,14 @@ ngx_consent_script_erased(ngx_consent_command_t *cmd,
         return ngx_consent_refused(cmd, reply);
     }
 
-    ngx_consent_command_finish(cmd, NGX_CONSENT_STORE_OK);
+    words = cmd->data;
+    words->erases = 0;
+
+    if (ngx_consent_confirm(cmd) == NGX_DONE) {
+        return NGX_DONE;
+    }
+
+    ngx_consent_write_done(cmd, NGX_CONSENT_STORE_OK);
 
     return NGX_OK;
 }
