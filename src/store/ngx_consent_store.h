@@ -340,7 +340,7 @@ bool ngx_consent_store_node_status(ngx_consent_store_t *store, ngx_uint_t i,
 /* A word for the log: "timed out". */
 const char *ngx_consent_status_text(ngx_consent_status_e status);
 
-/* Whether a call would be answered NGX_CONSENT_STORE_DOWN at once. */
+/* Whether nobody may be asked now: the breaker of every node is open. */
 bool ngx_consent_store_down(ngx_consent_store_t *store);
 
 #endif /* NGX_CONSENT_STORE_H */

@@ -226,6 +226,7 @@ struct ngx_consent_command_s {
     unsigned                 asking:1;   /* ASKING goes before it */
     unsigned                 repeat:1;   /* no harm if it is done twice */
     unsigned                 write:1;    /* over the connection for writes */
+    unsigned                 whole:1;    /* with the script, not by its name */
 };
 
 struct ngx_consent_conn_s {

@@ -169,6 +169,7 @@ ngx_consent_touch_command(ngx_consent_conn_t *conn,
 
     if (cmd) {
         cmd->write = 1;
+        cmd->whole = !sha;
         cmd->type = NGX_CONSENT_STRING;
     }
 
@@ -200,7 +201,9 @@ ngx_consent_touch_reply(ngx_consent_command_t *cmd,
         return NGX_ERROR;
     }
 
-    if (ngx_consent_reply_error(reply, "NOSCRIPT") && cmd->call) {
+    if (ngx_consent_reply_error(reply, "NOSCRIPT") && !cmd->whole
+        && cmd->call)
+    {
         next = ngx_consent_touch_command(cmd->conn, cmd->data, 0);
 
         ngx_consent_command_follow(next, cmd);

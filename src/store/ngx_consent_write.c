@@ -193,6 +193,7 @@ ngx_consent_script_eval(ngx_consent_conn_t *conn,
 
     if (cmd) {
         cmd->write = 1;
+        cmd->whole = !sha;
     }
 
     return cmd;
@@ -271,7 +272,7 @@ ngx_consent_script_reply(ngx_consent_command_t *cmd,
         return NGX_ERROR;
     }
 
-    if (ngx_consent_reply_error(reply, "NOSCRIPT")
+    if (ngx_consent_reply_error(reply, "NOSCRIPT") && !cmd->whole
         && !ngx_consent_past(cmd->deadline))
     {
         return ngx_consent_script_again(cmd, cmd->conn, 0);
