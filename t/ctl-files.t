@@ -52,7 +52,8 @@ subtest 'a disk that is full' => sub {
 
     my $run = $small->run(qw(events export --all --output), "$dir/full");
     is $run->code, 3, 'while events are exported';
-    like $run->err, qr/^consentctl: cannot write to "[^"]+full": File too large\n\z/,
+    like $run->err,
+        qr/^consentctl: cannot write to "[^"]+full": File too large\n\z/m,
         'is told';
     is_deeply [left('full')], [], 'nothing is left of it';
 

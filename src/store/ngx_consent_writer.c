@@ -9,6 +9,7 @@
 static ngx_consent_conn_t *ngx_consent_writer_open(ngx_consent_node_t *node);
 static void ngx_consent_writer_ready(ngx_consent_conn_t *conn);
 static void ngx_consent_writer_failed(ngx_consent_conn_t *conn);
+static void ngx_consent_writer_demoted(ngx_consent_conn_t *conn);
 static void ngx_consent_writer_leave(ngx_consent_conn_t *conn);
 
 
@@ -136,7 +137,30 @@ ngx_consent_writer_failed(ngx_consent_conn_t *conn)
     }
 
     ngx_consent_topology_doubt(conn->node->store, 0);
+
+    if (conn->fault.kind == NGX_CONSENT_FAULT_ROLE
+        && conn->node->conn.state == NGX_CONSENT_CONN_READY)
+    {
+        ngx_consent_writer_demoted(conn);
+        return;
+    }
+
     ngx_consent_breaker_fail(conn, counted ? 0 : 1);
+}
+
+
+/* Nor is it a master for the other connection, which has not noticed yet. */
+
+static void
+ngx_consent_writer_demoted(ngx_consent_conn_t *conn)
+{
+    ngx_consent_conn_t  *other;
+
+    other = &conn->node->conn;
+
+    (void) ngx_consent_fault(other, conn->fault.kind, 0, "%V",
+                             &conn->fault.text);
+    ngx_consent_conn_fail(other);
 }
 
 
