@@ -6,10 +6,6 @@
 #include "cg_explain.h"
 
 
-#define cg_name(names, i)                                                     \
-    ((size_t) (i) < sizeof(names) / sizeof(names[0]) ? names[i] : cg_str(""))
-
-
 static const cg_str_t  cg_step_names[CG_STEPS] = {
     cg_str("free"),
     cg_str("place"),
@@ -87,60 +83,14 @@ static const cg_str_t  cg_mode_names[] = {
 };
 
 
-cg_str_t
-cg_step_name(cg_step_e step)
-{
-    return cg_name(cg_step_names, step);
-}
-
-
-cg_str_t
-cg_step_question(cg_step_e step)
-{
-    return cg_name(cg_step_questions, step);
-}
-
-
-cg_str_t
-cg_answer_name(cg_answer_e answer)
-{
-    return cg_name(cg_answer_names, answer);
-}
-
-
-cg_str_t
-cg_evidence_name(cg_evidence_e evidence)
-{
-    return cg_name(cg_evidence_names, evidence);
-}
-
-
-cg_str_t
-cg_action_name(cg_action_e action)
-{
-    return cg_name(cg_action_names, action);
-}
-
-
-cg_str_t
-cg_action_text(cg_action_e action)
-{
-    return cg_name(cg_action_texts, action);
-}
-
-
-cg_str_t
-cg_lookup_name(cg_lookup_e lookup)
-{
-    return cg_name(cg_lookup_names, lookup);
-}
-
-
-cg_str_t
-cg_mode_name(cg_mode_e mode)
-{
-    return cg_name(cg_mode_names, mode);
-}
+cg_define_name(cg_step_name, cg_step_e, cg_step_names)
+cg_define_name(cg_step_question, cg_step_e, cg_step_questions)
+cg_define_name(cg_answer_name, cg_answer_e, cg_answer_names)
+cg_define_name(cg_evidence_name, cg_evidence_e, cg_evidence_names)
+cg_define_name(cg_action_name, cg_action_e, cg_action_names)
+cg_define_name(cg_action_text, cg_action_e, cg_action_texts)
+cg_define_name(cg_lookup_name, cg_lookup_e, cg_lookup_names)
+cg_define_name(cg_mode_name, cg_mode_e, cg_mode_names)
 
 
 void

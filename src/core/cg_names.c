@@ -86,29 +86,7 @@ cg_action(cg_outcome_e outcome, cg_class_e klass)
 }
 
 
-cg_str_t
-cg_outcome_name(cg_outcome_e outcome)
-{
-    return outcome < CG_OUTCOMES ? cg_outcome_names[outcome] : cg_str("");
-}
-
-
-cg_str_t
-cg_reason_name(cg_reason_e reason)
-{
-    return reason < CG_REASONS ? cg_reason_names[reason] : cg_str("");
-}
-
-
-cg_str_t
-cg_source_name(cg_source_e source)
-{
-    return source < CG_SOURCES ? cg_source_names[source] : cg_str("");
-}
-
-
-cg_str_t
-cg_class_name(cg_class_e klass)
-{
-    return klass < CG_CLASSES ? cg_class_names[klass] : cg_str("");
-}
+cg_define_name(cg_outcome_name, cg_outcome_e, cg_outcome_names)
+cg_define_name(cg_reason_name, cg_reason_e, cg_reason_names)
+cg_define_name(cg_source_name, cg_source_e, cg_source_names)
+cg_define_name(cg_class_name, cg_class_e, cg_class_names)

@@ -29,6 +29,19 @@ cg_str_eq(cg_str_t a, cg_str_t b)
 
 
 /*
+ * Defines a function that gives the name of each value of an enum, out of a
+ * table in its order; what has none there is "".
+ */
+#define cg_define_name(function, type, names)                                 \
+    cg_str_t                                                                  \
+    function(type value)                                                      \
+    {                                                                         \
+        return (size_t) value < sizeof(names) / sizeof(names[0])              \
+               ? names[value] : cg_str("");                                   \
+    }
+
+
+/*
  * A bounded writer. Bytes past the end are dropped and noted: after a run of
  * writes one look at `overflow` tells whether the text is whole.
  */
