@@ -317,4 +317,33 @@ for my $case ((map { [0, @$_] } @WRITES), map { [1, @$_] } @WAITS) {
     };
 }
 
+# Its first location asks for the policies only, and the one behind it for the
+# record: that they have been asked for is no answer to that.
+subtest 'a record that is needed later' => sub {
+    my %record = (k => $KEY->{check}, rev => 1,
+        map { $_ => 1 } qw(d.terms d.privacy d.cookies p.analytics));
+    my $fake = $t->fake(
+        HGETALL => { reply => [], delay => 0.5 },
+        HMGET   => sub ($name, $key, @fields) { [@record{@fields}] },
+    );
+    my $consent = ConsentGate::Test::consent_block()
+        =~ s/%%REDIS%%/$fake->address/er;
+
+    local $t->{ports}{''} = $t->port('later');
+    $t->page('later/index.html', 'found');
+    $t->nginx(flow_site(
+        http   => 'consent_purpose analytics;',
+        server => 'consent_subject $http_x_test_account;
+            location = /later/index.html {
+                consent_require_purpose analytics;
+            }',
+    ) =~ s/%%CONSENT%%/$consent/r);
+
+    my $r = $t->http(port => $t->port('later'))->get('/later/',
+        'X-Real-IP' => address_of('DE'), 'X-Test-Account' => 'anna',
+        'Sec-Fetch-Mode' => 'no-cors', 'Sec-Fetch-Dest' => 'image');
+    is $r->status, 200, 'who has granted the purpose passes';
+    is scalar($fake->seen('HMGET')), 1, 'by the record';
+};
+
 $t->done;

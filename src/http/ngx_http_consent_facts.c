@@ -244,6 +244,8 @@ static ngx_int_t
 ngx_http_consent_who(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
     ngx_http_consent_loc_conf_t *lcf)
 {
+    ngx_int_t  rc;
+
     if (lcf->subject) {
         if (ngx_http_complex_value(r, lcf->subject, &ctx->account) != NGX_OK) {
             return NGX_ERROR;
@@ -262,14 +264,21 @@ ngx_http_consent_who(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
     if (ctx->account.len) {
         ctx->facts.subject = CG_SUBJECT_ACCOUNT;
 
-    } else if (ctx->facts.own
-               && ngx_http_consent_read_gated(r, ctx) == NGX_OK)
-    {
-        ctx->facts.subject = ctx->subject.kind;
-        return NGX_OK;
+    } else {
+        rc = ctx->facts.own ? ngx_http_consent_read_gated(r, ctx)
+                            : NGX_DECLINED;
 
-    } else if (ctx->has_visitor) {
-        ctx->facts.subject = CG_SUBJECT_VISITOR;
+        if (rc == NGX_OK) {
+            ctx->facts.subject = ctx->subject.kind;
+        }
+
+        if (rc != NGX_DECLINED) {
+            return rc;
+        }
+
+        if (ctx->has_visitor) {
+            ctx->facts.subject = CG_SUBJECT_VISITOR;
+        }
     }
 
     if (ctx->facts.overridden && ctx->facts.subject != CG_SUBJECT_NONE) {

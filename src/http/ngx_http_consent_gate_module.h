@@ -275,7 +275,8 @@ typedef struct {
 
     unsigned                      gathered:1;
     unsigned                      waiting:1;
-    unsigned                      looked_up:1;
+    unsigned                      looked_up:1;     /* the record was asked for */
+    unsigned                      fetched:1;       /* and the policies */
     unsigned                      in_flight:1;   /* linked by `waiter` */
     unsigned                      stale:1;       /* `record` is, so far */
     unsigned                      previous:1;    /* found by the old key */

@@ -294,7 +294,9 @@ ngx_http_consent_prepare(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx,
         return NGX_OK;
     }
 
-    if (!ctx->looked_up) {
+    if (need == NGX_HTTP_CONSENT_NEED_RECORD ? !ctx->looked_up
+                                             : !ctx->fetched)
+    {
         rc = ngx_http_consent_ask(r, ctx, need);
 
         if (rc != NGX_OK) {
@@ -421,6 +423,12 @@ ngx_http_consent_wait(ngx_http_request_t *r, ngx_http_consent_ctx_t *ctx)
         ngx_post_event(r->connection->read, &ngx_posted_events);
 
     } else if (ngx_handle_read_event(r->connection->read, 0) != NGX_OK) {
+
+        /* the request ends, and nobody may go on with it */
+
+        ngx_http_consent_leave(ctx);
+        ctx->waiting = 0;
+
         return NGX_ERROR;
     }
 

@@ -182,7 +182,7 @@ ngx_http_consent_fetch_policies(ngx_http_request_t *r,
     call->data = ctx;
     call->subject = NULL;
 
-    ctx->looked_up = 1;
+    ctx->fetched = 1;
 
     return ngx_consent_store_fetch(mcf->client, call);
 }
@@ -333,11 +333,11 @@ static void
 ngx_http_consent_learn(ngx_http_consent_ctx_t *ctx,
     const ngx_consent_call_t *call)
 {
-    ctx->looked_up = 1;
-
     if (call->subject == NULL) {
         return;
     }
+
+    ctx->looked_up = 1;
 
     if (call->status == NGX_CONSENT_STORE_OK) {
         ctx->record = call->record;
