@@ -77,11 +77,7 @@ ngx_consent_confirm_ask(ngx_consent_command_t *cmd)
     ngx_consent_buf_number(&b, conf->write_replicas);
     ngx_consent_buf_number(&b, timeout);
 
-    wait = b.failed ? NULL
-                    : ngx_consent_command_new(conn, b.pos,
-                                              ngx_consent_buf_size(&b));
-
-    ngx_consent_buf_free(&b);
+    wait = ngx_consent_command_buf(conn, &b);
 
     if (wait == NULL) {
         return NGX_ERROR;

@@ -70,14 +70,7 @@ ngx_consent_feed_ask(ngx_consent_feed_t *feed, ngx_consent_buf_t *b,
 {
     ngx_consent_command_t  *cmd;
 
-    cmd = NULL;
-
-    if (!b->failed) {
-        cmd = ngx_consent_command_new(&feed->conn, b->pos,
-                                      ngx_consent_buf_size(b));
-    }
-
-    ngx_consent_buf_free(b);
+    cmd = ngx_consent_command_buf(&feed->conn, b);
 
     if (cmd) {
         cmd->handler = handler;

@@ -221,13 +221,7 @@ ngx_consent_policies_command(ngx_consent_conn_t *conn, ngx_msec_t deadline)
     ngx_consent_buf_word(&b, "HGETALL");
     ngx_consent_buf_bulk(&b, key, last - key);
 
-    cmd = NULL;
-
-    if (!b.failed) {
-        cmd = ngx_consent_command_new(conn, b.pos, ngx_consent_buf_size(&b));
-    }
-
-    ngx_consent_buf_free(&b);
+    cmd = ngx_consent_command_buf(conn, &b);
 
     if (cmd) {
         cmd->handler = ngx_consent_policies_reply;

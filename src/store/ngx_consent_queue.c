@@ -57,6 +57,23 @@ ngx_consent_command_new(ngx_consent_conn_t *conn, const u_char *data,
 }
 
 
+ngx_consent_command_t *
+ngx_consent_command_buf(ngx_consent_conn_t *conn, ngx_consent_buf_t *b)
+{
+    ngx_consent_command_t  *cmd;
+
+    cmd = NULL;
+
+    if (!b->failed) {
+        cmd = ngx_consent_command_new(conn, b->pos, ngx_consent_buf_size(b));
+    }
+
+    ngx_consent_buf_free(b);
+
+    return cmd;
+}
+
+
 static ngx_consent_command_t *
 ngx_consent_command_get(ngx_consent_store_t *store)
 {

@@ -10,11 +10,8 @@
 
 static void ngx_consent_conn_served(ngx_consent_conn_t *conn);
 static void ngx_consent_conn_failed(ngx_consent_conn_t *conn);
-static void ngx_consent_conn_leave(ngx_consent_conn_t *conn);
 static void ngx_consent_conn_watch(ngx_consent_conn_t *conn);
 static ngx_uint_t ngx_consent_conn_revived(ngx_consent_conn_t *conn);
-static ngx_consent_status_e ngx_consent_conn_status(
-    ngx_consent_conn_t *conn);
 static void ngx_consent_conn_backoff(ngx_consent_conn_t *conn);
 static void ngx_consent_conn_retry_in(ngx_consent_conn_t *conn,
     ngx_msec_t delay);
@@ -157,7 +154,7 @@ ngx_consent_conn_served(ngx_consent_conn_t *conn)
 }
 
 
-static void
+void
 ngx_consent_conn_leave(ngx_consent_conn_t *conn)
 {
     ngx_consent_conn_close(conn, NGX_CONSENT_STORE_LOST);
@@ -216,10 +213,8 @@ ngx_consent_conn_failed(ngx_consent_conn_t *conn)
 }
 
 
-/* What a fault is to the calls in the queue. */
-
-static ngx_consent_status_e
-ngx_consent_conn_status(ngx_consent_conn_t *conn)
+ngx_consent_status_e
+ngx_consent_conn_status(const ngx_consent_conn_t *conn)
 {
     if (conn->state != NGX_CONSENT_CONN_READY) {
         return NGX_CONSENT_STORE_DOWN;

@@ -14,7 +14,6 @@ static void ngx_consent_scout_ready(ngx_consent_conn_t *conn);
 static ngx_int_t ngx_consent_scout_reply(ngx_consent_command_t *cmd,
     const ngx_consent_reply_t *reply);
 static void ngx_consent_scout_failed(ngx_consent_conn_t *conn);
-static void ngx_consent_scout_leave(ngx_consent_conn_t *conn);
 
 
 #define NGX_CONSENT_SCOUT_WAIT  60000       /* ms; the stall comes first */
@@ -32,7 +31,7 @@ static const ngx_consent_conn_role_t  ngx_consent_sentinel_role = {
     .patience = NGX_CONSENT_SCOUT_PATIENCE,
     .ready = ngx_consent_scout_ready,
     .failed = ngx_consent_scout_failed,
-    .leave = ngx_consent_scout_leave,
+    .leave = ngx_consent_conn_leave,
     .sentinel = 1
 };
 
@@ -44,7 +43,7 @@ static const ngx_consent_conn_role_t  ngx_consent_scout_role = {
     .size = NGX_CONSENT_FEED_SIZE,
     .ready = ngx_consent_scout_ready,
     .failed = ngx_consent_scout_failed,
-    .leave = ngx_consent_scout_leave
+    .leave = ngx_consent_conn_leave
 };
 
 
@@ -184,11 +183,7 @@ ngx_consent_scout_ready(ngx_consent_conn_t *conn)
                              store->conf->master.len);
     }
 
-    cmd = b.failed ? NULL
-                   : ngx_consent_command_new(conn, b.pos,
-                                             ngx_consent_buf_size(&b));
-
-    ngx_consent_buf_free(&b);
+    cmd = ngx_consent_command_buf(conn, &b);
 
     if (cmd) {
         cmd->handler = ngx_consent_scout_reply;
@@ -239,18 +234,9 @@ ngx_consent_scout_failed(ngx_consent_conn_t *conn)
                   "consent store %V: %V", &conn->node->name,
                   &conn->fault.text);
 
-    ngx_consent_scout_leave(conn);
+    ngx_consent_conn_leave(conn);
 
     if (store->topology.asking && !store->closing && !ngx_exiting) {
         ngx_consent_scout_next(store);
     }
-}
-
-
-static void
-ngx_consent_scout_leave(ngx_consent_conn_t *conn)
-{
-    ngx_consent_conn_close(conn, NGX_CONSENT_STORE_LOST);
-
-    conn->state = NGX_CONSENT_CONN_IDLE;
 }

@@ -37,11 +37,7 @@ ngx_consent_store_spent(ngx_consent_store_t *store, ngx_consent_call_t *call,
     ngx_consent_buf_bulk(&b, key->data, key->len);
     ngx_consent_buf_word(&b, "ev");
 
-    cmd = b.failed ? NULL
-                   : ngx_consent_command_new(conn, b.pos,
-                                             ngx_consent_buf_size(&b));
-
-    ngx_consent_buf_free(&b);
+    cmd = ngx_consent_command_buf(conn, &b);
 
     if (cmd == NULL) {
         return NGX_OK;

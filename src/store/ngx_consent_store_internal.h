@@ -14,9 +14,9 @@
 /*
  * store -> nodes -> connections -> commands -> (at most) one call each. A node
  * is a master and what all workers know of it; its connections, one for
- * questions and one for writes, are this worker's. Nodes come and go as the topology says. Only ngx_consent_route.c
- * chooses the node of a call; one that cannot be chosen yet waits in the
- * lobby, a connection to nowhere.
+ * questions and one for writes, are this worker's. Nodes come and go as the
+ * topology says. Only ngx_consent_route.c chooses the node of a call; one that
+ * cannot be chosen yet waits in the lobby, a connection to nowhere.
  */
 
 #define NGX_CONSENT_QUEUE_MAX       4096            /* commands */
@@ -494,6 +494,10 @@ void ngx_consent_conn_close(ngx_consent_conn_t *conn,
 extern const ngx_consent_conn_role_t  ngx_consent_ask_role;
 extern const ngx_consent_conn_role_t  ngx_consent_member_role;
 
+/* What the fault that was noted is to the calls in the queue. */
+ngx_consent_status_e ngx_consent_conn_status(const ngx_consent_conn_t *conn);
+/* Closes it because the worker exits. */
+void ngx_consent_conn_leave(ngx_consent_conn_t *conn);
 /* Whether a command may be queued now; connects if that may help. */
 ngx_int_t ngx_consent_conn_open(ngx_consent_conn_t *conn);
 /* Connects, or waits for its turn if the breaker is open. */
@@ -581,6 +585,9 @@ ngx_int_t ngx_consent_handshake_reply(ngx_consent_conn_t *conn,
  */
 ngx_consent_command_t *ngx_consent_command_new(ngx_consent_conn_t *conn,
     const u_char *data, size_t len);
+/* The same of a buffer, which it frees; NULL also if something is missing. */
+ngx_consent_command_t *ngx_consent_command_buf(ngx_consent_conn_t *conn,
+    ngx_consent_buf_t *b);
 void ngx_consent_command_send(ngx_consent_command_t *cmd,
     ngx_consent_call_t *call);
 /*

@@ -161,19 +161,15 @@ ngx_consent_touch_command(ngx_consent_conn_t *conn,
 
     ngx_consent_buf_add(&b, words->pos, ngx_consent_buf_size(words));
 
-    cmd = NULL;
+    b.failed |= words->failed;
 
-    if (!b.failed && !words->failed) {
-        cmd = ngx_consent_command_new(conn, b.pos, ngx_consent_buf_size(&b));
-    }
+    cmd = ngx_consent_command_buf(conn, &b);
 
     if (cmd) {
         cmd->write = 1;
         cmd->whole = !sha;
         cmd->type = NGX_CONSENT_STRING;
     }
-
-    ngx_consent_buf_free(&b);
 
     return cmd;
 }

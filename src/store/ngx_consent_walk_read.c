@@ -82,14 +82,7 @@ ngx_consent_walk_ask(ngx_consent_walks_t *walks, ngx_consent_buf_t *b,
 {
     ngx_consent_command_t  *cmd;
 
-    cmd = NULL;
-
-    if (!b->failed) {
-        cmd = ngx_consent_command_new(&walks->node.conn, b->pos,
-                                      ngx_consent_buf_size(b));
-    }
-
-    ngx_consent_buf_free(b);
+    cmd = ngx_consent_command_buf(&walks->node.conn, b);
 
     if (cmd == NULL) {
         ngx_consent_walk_end(walks, NGX_CONSENT_STORE_FULL);

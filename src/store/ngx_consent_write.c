@@ -19,8 +19,6 @@ static ngx_consent_command_t *ngx_consent_script_read(
     ngx_consent_conn_t *conn, ngx_consent_words_t *words);
 static ngx_consent_command_t *ngx_consent_script_eval(
     ngx_consent_conn_t *conn, ngx_consent_words_t *words, ngx_uint_t sha);
-static ngx_consent_command_t *ngx_consent_script_command(
-    ngx_consent_conn_t *conn, ngx_consent_buf_t *b);
 static ngx_int_t ngx_consent_script_base(ngx_consent_command_t *cmd,
     const ngx_consent_reply_t *reply);
 static ngx_int_t ngx_consent_script_reply(ngx_consent_command_t *cmd,
@@ -160,7 +158,7 @@ ngx_consent_script_read(ngx_consent_conn_t *conn, ngx_consent_words_t *words)
     ngx_consent_buf_word(&b, "HGETALL");
     ngx_consent_buf_bulk(&b, words->previous_key, words->previous_len);
 
-    return ngx_consent_script_command(conn, &b);
+    return ngx_consent_command_buf(conn, &b);
 }
 
 
@@ -189,29 +187,12 @@ ngx_consent_script_eval(ngx_consent_conn_t *conn,
 
     ngx_consent_words_add(words, &b);
 
-    cmd = ngx_consent_script_command(conn, &b);
+    cmd = ngx_consent_command_buf(conn, &b);
 
     if (cmd) {
         cmd->write = 1;
         cmd->whole = !sha;
     }
-
-    return cmd;
-}
-
-
-static ngx_consent_command_t *
-ngx_consent_script_command(ngx_consent_conn_t *conn, ngx_consent_buf_t *b)
-{
-    ngx_consent_command_t  *cmd;
-
-    cmd = NULL;
-
-    if (!b->failed) {
-        cmd = ngx_consent_command_new(conn, b->pos, ngx_consent_buf_size(b));
-    }
-
-    ngx_consent_buf_free(b);
 
     return cmd;
 }
@@ -461,7 +442,7 @@ ngx_consent_script_unlinking(ngx_consent_store_t *store,
     ngx_consent_buf_word(&b, "UNLINK");
     ngx_consent_buf_bulk(&b, words->previous_key, words->previous_len);
 
-    cmd = ngx_consent_script_command(conn, &b);
+    cmd = ngx_consent_command_buf(conn, &b);
 
     if (cmd) {
         cmd->write = 1;

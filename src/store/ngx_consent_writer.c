@@ -10,7 +10,6 @@ static ngx_consent_conn_t *ngx_consent_writer_open(ngx_consent_node_t *node);
 static void ngx_consent_writer_ready(ngx_consent_conn_t *conn);
 static void ngx_consent_writer_failed(ngx_consent_conn_t *conn);
 static void ngx_consent_writer_demoted(ngx_consent_conn_t *conn);
-static void ngx_consent_writer_leave(ngx_consent_conn_t *conn);
 
 
 /*
@@ -24,7 +23,7 @@ static const ngx_consent_conn_role_t  ngx_consent_writer_role = {
     .stall = NGX_CONSENT_STALL,
     .ready = ngx_consent_writer_ready,
     .failed = ngx_consent_writer_failed,
-    .leave = ngx_consent_writer_leave,
+    .leave = ngx_consent_conn_leave,
     .breaker = 1,
     .scripts = 1,
     .data = 1,
@@ -109,12 +108,7 @@ ngx_consent_writer_failed(ngx_consent_conn_t *conn)
     ngx_uint_t            quiet, counted;
     ngx_consent_status_e  status;
 
-    status = NGX_CONSENT_STORE_DOWN;
-
-    if (conn->state == NGX_CONSENT_CONN_READY) {
-        status = (conn->fault.kind == NGX_CONSENT_FAULT_PROTOCOL)
-                 ? NGX_CONSENT_STORE_PROTOCOL : NGX_CONSENT_STORE_LOST;
-    }
+    status = ngx_consent_conn_status(conn);
 
     quiet = (status == NGX_CONSENT_STORE_LOST && conn->ncommands == 0
              && conn->fault.kind == NGX_CONSENT_FAULT_LOST);
@@ -161,13 +155,4 @@ ngx_consent_writer_demoted(ngx_consent_conn_t *conn)
     (void) ngx_consent_fault(other, conn->fault.kind, 0, "%V",
                              &conn->fault.text);
     ngx_consent_conn_fail(other);
-}
-
-
-static void
-ngx_consent_writer_leave(ngx_consent_conn_t *conn)
-{
-    ngx_consent_conn_close(conn, NGX_CONSENT_STORE_LOST);
-
-    conn->state = NGX_CONSENT_CONN_IDLE;
 }
